@@ -1,0 +1,124 @@
+"""The settings of a run; one list that feeds the API, the command line and the widget."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Preset = Literal["paper", "fast"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+EncoderName = Literal["efficientnet-lite0", "efficientnet-b0"]
+
+_Range = tuple[float, float]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ViewConfig(_Settings):
+    """Random changes that make one view of an ion image.
+
+    No flip, rotation or crop: the position in the tissue carries the meaning.
+    """
+
+    blur_sigma: _Range = Field((0.01, 0.75), description="Gaussian blur, sigma in training pixels, uniform")
+    jitter: float = Field(0.5, ge=0, lt=1, description="brightness and contrast factors, uniform in 1 -+ jitter")
+    noise_sigma: _Range = Field((0.001, 0.2), description="Gaussian noise, relative to a bright image, uniform")
+
+
+class ContrastiveConfig(_Settings):
+    """SimCLR on the ion images of the experiment (Hu et al. 2022, stage 1)."""
+
+    epochs: int = Field(50, ge=0, description="passes over all ion images")
+    learning_rate: float = Field(1e-3, gt=0, description="Adam, cosine schedule")
+    temperature: float = Field(0.5, gt=0, description="of the NT-Xent loss")
+    projection_size: int = Field(1024, ge=2, description="outputs of the projection head")
+    view: ViewConfig = ViewConfig()
+
+
+class ClassifierConfig(_Settings):
+    """One linear layer on the frozen encoder, fitted to the initial labels (stage 3)."""
+
+    epochs: int = Field(20, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+
+
+class SelfLabelingConfig(_Settings):
+    """Self-labeling on confidently classified ion images (stage 4)."""
+
+    epochs: int = Field(150, ge=0, description="passes over all ion images, at most")
+    learning_rate: float = Field(1e-4, gt=0, description="Adam, cosine schedule")
+    confidence_quantile: float = Field(
+        0.4, ge=0, lt=1, description="quantile of the first confidences above which an ion image may teach"
+    )
+    weak_view: ViewConfig = ViewConfig(blur_sigma=(0.01, 0.75), jitter=0.25, noise_sigma=(0.001, 0.2))
+    strong_view: ViewConfig = ViewConfig(blur_sigma=(0.1, 2.0), jitter=0.5, noise_sigma=(0.001, 0.4))
+    check_every: int = Field(5, ge=1, description="epochs between two looks at all labels")
+    patience: int = Field(3, ge=1, description="looks without a changed label after which training ends")
+
+
+class ClusterConfig(_Settings):
+    """Everything that decides a clustering of ion images.
+
+    The defaults are the recipe of Hu, Padmakumar Bindu and Laskin, Chem. Sci. 2022, 13, 90
+    (doi 10.1039/d1sc04077d). `ClusterConfig.from_preset` gives the named presets.
+    """
+
+    preset: Preset = Field("paper", description="the named recipe these settings started from")
+    clusters: Annotated[int, Field(ge=2)] | Literal["auto"] = Field(
+        20, description="number of clusters, or auto: chosen from the eigengap of the ion graph"
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="start of every random number")
+    device: Device = Field("auto", description="auto takes CUDA, then Apple MPS, then the CPU")
+    encoder: EncoderName = Field("efficientnet-lite0", description="the network that reads an ion image")
+    weights: str = Field(
+        "bundled",
+        description="bundled (ImageNet, offline, lite0 only), download (b0 only), random, or a weight file",
+    )
+    image_size: int = Field(96, ge=32, le=512, description="side of a training image in pixels")
+    hotspot_quantile: float = Field(
+        0.999, gt=0.5, le=1, description="intensities above this quantile of the on-tissue pixels are clipped"
+    )
+    neighbors: int = Field(10, ge=1, description="neighbours of an ion in the graph for the initial labels")
+    max_batch: int = Field(512, ge=4, description="ion images in a batch at most; half of all ions otherwise")
+    contrastive: ContrastiveConfig = ContrastiveConfig()
+    classifier: ClassifierConfig = ClassifierConfig()
+    self_labeling: SelfLabelingConfig = SelfLabelingConfig()
+
+    @classmethod
+    def from_preset(cls, preset: Preset, **changes: object) -> ClusterConfig:
+        """Settings of a preset, with single fields changed.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            A field is unknown or out of its range.
+        """
+        return cls.model_validate({"preset": preset, **_PRESETS[preset], **changes})
+
+    def with_epochs(self, epochs: int) -> ClusterConfig:
+        """The same settings with `epochs` of contrastive training and the other stages in proportion."""
+        factor = epochs / max(self.contrastive.epochs, 1)
+        return self.model_copy(
+            update={
+                "contrastive": self.contrastive.model_copy(update={"epochs": epochs}),
+                "classifier": self.classifier.model_copy(
+                    update={"epochs": max(1, round(self.classifier.epochs * min(1.0, factor)))}
+                ),
+                "self_labeling": self.self_labeling.model_copy(
+                    update={"epochs": round(self.self_labeling.epochs * factor)}
+                ),
+            }
+        )
+
+
+_PRESETS: dict[Preset, dict[str, object]] = {
+    "paper": {},
+    "fast": {
+        "max_batch": 48,
+        "contrastive": {"epochs": 12},
+        "self_labeling": {"epochs": 12},
+    },
+}

@@ -1,0 +1,160 @@
+"""EfficientNet B0 and Lite0 without their classification layer.
+
+The networks are those of Tan and Le (2019, arXiv 1905.11946) and its Lite variant, which drops
+squeeze-excite and takes ReLU6 for SiLU. Parameter names follow the `efficientnet_pytorch` package,
+so that its weight files load as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the community's name
+from torch import Tensor, nn
+
+from napari_msiclust.config import EncoderName
+
+FEATURES = 1280
+DROP_CONNECT = 0.2
+DROPOUT = 0.2
+_STEM = 32
+# (repeats, kernel, stride, expansion, output channels) of the seven stages of B0
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+
+
+@dataclass(frozen=True)
+class _Variant:
+    squeeze_excite: bool
+    activation: type[nn.Module]
+
+
+_VARIANTS: Mapping[EncoderName, _Variant] = {
+    "efficientnet-b0": _Variant(True, nn.SiLU),
+    "efficientnet-lite0": _Variant(False, nn.ReLU6),
+}
+
+
+class SamePadConv2d(nn.Conv2d):
+    """Convolution with TensorFlow's 'same' padding: the odd pixel goes to the right and bottom."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        stride, kernel = self.stride[0], self.kernel_size[0]
+        if stride > 1:
+            pads = [
+                max((math.ceil(length / stride) - 1) * stride + kernel - length, 0) for length in x.shape[-2:]
+            ]
+            high, wide = pads
+            x = F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
+        return super().forward(x)
+
+
+def _batch_norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+
+
+class _Block(nn.Module):
+    """Inverted residual bottleneck (MBConv)."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int, variant: _Variant
+    ) -> None:
+        super().__init__()
+        inner = inputs * expansion
+        self.expands = expansion != 1
+        self.residual = stride == 1 and inputs == outputs
+        self.squeeze_excite = variant.squeeze_excite
+        self.activation = variant.activation(inplace=True)
+        if self.expands:
+            self._expand_conv = SamePadConv2d(inputs, inner, 1)
+            self._bn0 = _batch_norm(inner)
+        self._depthwise_conv = SamePadConv2d(inner, inner, kernel, stride, groups=inner)
+        self._bn1 = _batch_norm(inner)
+        if self.squeeze_excite:
+            squeezed = max(1, inputs // 4)
+            self._se_reduce = nn.Conv2d(inner, squeezed, 1)
+            self._se_expand = nn.Conv2d(squeezed, inner, 1)
+        self._project_conv = SamePadConv2d(inner, outputs, 1)
+        self._bn2 = _batch_norm(outputs)
+
+    def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
+        """Apply the block; `keep` (B, 1, 1, 1) scales the residual branch (stochastic depth)."""
+        y = x
+        if self.expands:
+            y = self.activation(self._bn0(self._expand_conv(y)))
+        y = self.activation(self._bn1(self._depthwise_conv(y)))
+        if self.squeeze_excite:
+            gate = self.activation(self._se_reduce(y.mean((2, 3), keepdim=True)))
+            y = y * torch.sigmoid(self._se_expand(gate))
+        y = self._bn2(self._project_conv(y))
+        if self.residual:
+            y = x + (y if keep is None else y * keep)
+        return y
+
+
+class Encoder(nn.Module):
+    """EfficientNet up to its global average pooling.
+
+    In training mode, stochastic depth (0.2, growing with depth) and dropout (0.2) act as in the
+    reference implementation, drawn from the generator that is passed in.
+    """
+
+    def __init__(self, name: EncoderName) -> None:
+        super().__init__()
+        variant = _VARIANTS[name]
+        self.name: EncoderName = name
+        self.activation = variant.activation(inplace=True)
+        self._conv_stem = SamePadConv2d(3, _STEM, 3, 2)
+        self._bn0 = _batch_norm(_STEM)
+        self._blocks = nn.ModuleList()
+        channels = _STEM
+        for repeats, kernel, stride, expansion, outputs in _STAGES:
+            for repeat in range(repeats):
+                self._blocks.append(
+                    _Block(channels, outputs, kernel, stride if repeat == 0 else 1, expansion, variant)
+                )
+                channels = outputs
+        self._conv_head = SamePadConv2d(channels, FEATURES, 1)
+        self._bn1 = _batch_norm(FEATURES)
+
+    def feature_maps(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Last maps of (B, 3, S, S) images; shape (B, 1280, S / 32, S / 32)."""
+        x = self.activation(self._bn0(self._conv_stem(images)))
+        for number, block in enumerate(self._blocks):
+            x = block(x, self._keep(x, DROP_CONNECT * number / len(self._blocks), generator))
+        features: Tensor = self.activation(self._bn1(self._conv_head(x)))
+        return features
+
+    def forward(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Features (B, 1280) of normalized images (B, 3, S, S).
+
+        Parameters
+        ----------
+        generator : torch.Generator, optional
+            Source of dropout and stochastic depth in training mode; None switches both off.
+        """
+        features = self.feature_maps(images, generator).mean((2, 3))
+        if self.training and generator is not None:
+            kept = torch.rand(features.shape, generator=generator, device=features.device) >= DROPOUT
+            features = features * kept / (1 - DROPOUT)
+        return features
+
+    def _keep(self, x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor | None:
+        if not self.training or generator is None or rate == 0:
+            return None
+        kept = torch.rand((len(x), 1, 1, 1), generator=generator, device=x.device) >= rate
+        return kept.to(x.dtype) / (1 - rate)

@@ -1,0 +1,232 @@
+"""The recipe: all stages from a training stack to clusters of ions."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import psutil
+import torch
+from torch import Tensor
+
+from napari_msiclust.config import ClusterConfig
+from napari_msiclust.errors import InputError
+from napari_msiclust.learning.affinity import neighbor_graph, spectral_labels
+from napari_msiclust.learning.cluster_count import count_by_eigengap
+from napari_msiclust.learning.contrastive import train_contrastive
+from napari_msiclust.learning.device import choose_device, limited_threads
+from napari_msiclust.learning.encoder import Encoder
+from napari_msiclust.learning.self_labeling import train_classifier, train_self_labeling
+from napari_msiclust.learning.training import check_stop, encode
+from napari_msiclust.learning.weights import load_encoder
+from napari_msiclust.progress import Progress
+
+# Activations of one image in training, measured at 96 x 96 in single precision.
+_TRAINING_BYTES = {"efficientnet-lite0": 18 << 20, "efficientnet-b0": 32 << 20}
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """Features of the ions and the network that made them.
+
+    Attributes
+    ----------
+    features : ndarray of float32, shape (N, 1280)
+    encoder, weights, weights_sha256 : str
+    """
+
+    features: npt.NDArray[np.float32]
+    encoder: str
+    weights: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class IonClustering:
+    """What learning found.
+
+    Attributes
+    ----------
+    labels : ndarray of int64, shape (N,)
+        1..K, the largest cluster first.
+    confidence : ndarray of float64, shape (N,)
+        Largest class probability.
+    embedding : Embedding
+    history : DataFrame
+        One row per training step: stage, epoch, loss, confident_fraction.
+    seconds : dict
+        Stage to seconds.
+    notes : tuple of str
+        What the user should know, such as a smaller batch.
+    device : str
+    threads : int
+    """
+
+    labels: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float64]
+    embedding: Embedding
+    history: pd.DataFrame
+    seconds: dict[str, float]
+    notes: tuple[str, ...]
+    device: str
+    threads: int
+
+
+@dataclass
+class _Log:
+    """Collects what the stages tell, and how long each took."""
+
+    rows: list[tuple[str, int, float | None, float | None]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def follow(
+        self, steps: Generator[Progress, None, _Result]
+    ) -> Generator[Progress, None, _Result]:
+        """Pass the steps of a stage on and keep a record."""
+        started, stage = time.perf_counter(), None
+        while True:
+            try:
+                progress = next(steps)
+            except StopIteration as end:
+                if stage is not None:
+                    self.seconds[stage] = round(time.perf_counter() - started, 3)
+                result: _Result = end.value
+                return result
+            stage = progress.stage
+            if progress.loss is not None or progress.confident_fraction is not None:
+                self.rows.append((stage, progress.step, progress.loss, progress.confident_fraction))
+            if progress.note:
+                self.notes.append(progress.note)
+            yield progress
+
+    def history(self) -> pd.DataFrame:
+        return pd.DataFrame(self.rows, columns=["stage", "epoch", "loss", "confident_fraction"])
+
+
+def learn_clusters(
+    stack: npt.NDArray[np.float32],
+    mask: npt.NDArray[np.bool_],
+    config: ClusterConfig,
+    *,
+    threads: int | None = None,
+    stop: threading.Event | None = None,
+) -> Generator[Progress, None, IonClustering]:
+    """Cluster ion images; generator of `Progress`.
+
+    Parameters
+    ----------
+    stack : ndarray of float32, shape (N, S, S)
+        Ion images in 0..1, zero off the tissue.
+    mask : ndarray of bool, shape (S, S)
+    config : ClusterConfig
+    threads : int, optional
+        CPU threads; None takes one per core.
+    stop : threading.Event, optional
+        Set it to end the run with `Stopped`.
+
+    Raises
+    ------
+    InputError
+        There are fewer ions than clusters, the device is not there, or memory does not suffice.
+    FileFormatError
+        The weights cannot be loaded.
+    Stopped
+        `stop` was set.
+    """
+    if isinstance(config.clusters, int) and config.clusters > len(stack):
+        raise InputError(
+            f"{config.clusters} clusters were asked of {len(stack)} ions with signal",
+            fix=f"choose at most {len(stack)} clusters",
+        )
+    device = choose_device(config.device)
+    with limited_threads(threads) as used_threads:
+        yield Progress("loading the encoder", 0, 1)
+        encoder, source = load_encoder(config.encoder, config.weights, config.seed)
+        encoder.to(device=device, memory_format=torch.channels_last)
+        images = torch.from_numpy(stack).to(device)
+        log = _Log()
+        probabilities = yield from log.follow(
+            _stages(encoder, images, torch.from_numpy(mask).to(device), config, stop)
+        )
+        features = encode(encoder, images).cpu().numpy()
+    best, raw_labels = probabilities.max(1)
+    labels = _by_size(raw_labels.cpu().numpy())
+    if isinstance(config.clusters, int) and labels.max() < config.clusters:
+        log.notes.append(f"{config.clusters - labels.max()} of {config.clusters} clusters ended empty")
+    return IonClustering(
+        labels=labels,
+        confidence=best.cpu().numpy().astype(np.float64),
+        embedding=Embedding(features, config.encoder, source.origin, source.sha256),
+        history=log.history(),
+        seconds=log.seconds,
+        notes=tuple(log.notes),
+        device=device.type,
+        threads=used_threads,
+    )
+
+
+def _stages(
+    encoder: Encoder,
+    images: Tensor,
+    mask: Tensor,
+    config: ClusterConfig,
+    stop: threading.Event | None,
+) -> Generator[Progress, None, Tensor]:
+    """Contrastive training, initial labels, classifier, self-labeling; returns probabilities (N, K)."""
+    seeds = np.random.SeedSequence(config.seed).generate_state(4).tolist()
+    batch, note = _first_batch(images, config)
+    if note:
+        yield Progress("contrastive training", 0, config.contrastive.epochs, note=note)
+    batch = yield from train_contrastive(
+        encoder, images, config.contrastive, batch=batch, seed=seeds[0], stop=stop
+    )
+    check_stop(stop)
+    yield Progress("initial labels", 0, 1)
+    features = encode(encoder, images)
+    graph = neighbor_graph(features.cpu().numpy(), config.neighbors)
+    clusters = config.clusters if config.clusters != "auto" else count_by_eigengap(graph).clusters
+    initial = spectral_labels(graph, clusters, seeds[1] % 2**31)
+    yield Progress("initial labels", 1, 1, note=f"{clusters} clusters" if config.clusters == "auto" else "")
+    classifier = yield from train_classifier(
+        features, initial, config.classifier, batch=batch, seed=seeds[2], stop=stop
+    )
+    probabilities = yield from train_self_labeling(
+        encoder, classifier, images, mask, config.self_labeling, batch=batch, seed=seeds[3], stop=stop
+    )
+    return probabilities
+
+
+def _first_batch(images: Tensor, config: ClusterConfig) -> tuple[int, str]:
+    """Half of the ions, as published, limited by the settings and by the memory that is free.
+
+    On a GPU, running out of memory is an exception that training answers with a smaller batch; on
+    the CPU it would end the process, so that the batch is limited beforehand.
+    """
+    batch = min(max(4, (len(images) + 1) // 2), config.max_batch)
+    if images.device.type != "cpu":
+        return batch, ""
+    per_image = _TRAINING_BYTES[config.encoder] * (config.image_size / 96) ** 2
+    affordable = max(4, int(0.6 * psutil.virtual_memory().available / (2 * per_image)))
+    if affordable >= batch:
+        return batch, ""
+    return affordable, f"little memory is free: batches of {affordable} instead of {batch} ion images"
+
+
+def _by_size(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Labels renumbered 1..K, the largest cluster first, without gaps."""
+    found, first, inverse, counts = np.unique(
+        labels, return_index=True, return_inverse=True, return_counts=True
+    )
+    order = np.lexsort((first, -counts))
+    rank = np.empty(len(found), dtype=np.int64)
+    rank[order] = np.arange(1, len(found) + 1)
+    renumbered: npt.NDArray[np.int64] = rank[inverse]
+    return renumbered

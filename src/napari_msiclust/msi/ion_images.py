@@ -1,0 +1,147 @@
+"""Ion images of one experiment, and the square stack that a network reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_msiclust.errors import InputError
+from napari_msiclust.msi.grid import PixelGrid
+
+_IONS_PER_BLOCK = 32
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class IonImages:
+    """Intensities of N ions over P pixels.
+
+    Attributes
+    ----------
+    mz : ndarray of float64, shape (N,)
+        Ascending.
+    values : ndarray of float32, shape (N, P)
+        Intensities, pixels in the order of the file; possibly memory-mapped, never written to.
+    grid : PixelGrid
+    names : tuple of str, length N
+        Annotation of each ion; empty strings where there is none.
+    """
+
+    mz: npt.NDArray[np.float64]
+    values: FloatArray
+    grid: PixelGrid
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.values.shape != (len(self.mz), len(self.grid.rows)):
+            raise InputError(
+                f"values have the shape {self.values.shape}, not (ions, pixels) = "
+                f"({len(self.mz)}, {len(self.grid.rows)})"
+            )
+        if not self.names:
+            object.__setattr__(self, "names", ("",) * len(self.mz))
+
+    def __len__(self) -> int:
+        return len(self.mz)
+
+    def image(self, ion: int) -> FloatArray:
+        """One ion image (H, W), NaN where nothing was acquired."""
+        return self.grid.image(self.values[ion])
+
+    def with_mask(self, mask: npt.NDArray[np.bool_]) -> Self:
+        """The same ion images with another on-tissue mask (H, W)."""
+        if mask.shape != self.grid.shape or not mask[self.grid.rows, self.grid.cols].any():
+            raise InputError(
+                f"the mask has the shape {mask.shape} and must cover pixels of {self.grid.shape}"
+            )
+        return replace(self, grid=replace(self.grid, mask=mask & self.grid.acquired))
+
+    def tic(self) -> FloatArray:
+        """Sum over all ions for each pixel (P,)."""
+        total = np.zeros(self.values.shape[1], dtype=np.float64)
+        for _, block in self._blocks():
+            total += block.sum(axis=0, dtype=np.float64)
+        return total.astype(np.float32)
+
+    def scaled(self, hotspot_quantile: float = 0.999) -> Iterator[tuple[int, FloatArray]]:
+        """Blocks of ions clipped at a quantile of their on-tissue pixels and scaled to 0..1.
+
+        Infinite and missing intensities count as zero; an ion that is zero up to the quantile is
+        scaled by its maximum.
+
+        Yields
+        ------
+        first : int
+            Index of the block's first ion.
+        block : ndarray of float32, shape (ions, P)
+        """
+        on_tissue = self.grid.on_tissue
+        for first, block in self._blocks():
+            clean = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0).clip(min=0)
+            inside = clean[:, on_tissue]
+            top = np.quantile(inside, hotspot_quantile, axis=1).astype(np.float32)
+            top = np.where(top > 0, top, inside.max(axis=1))
+            top = np.where(top > 0, top, np.float32(1))
+            yield first, np.minimum(clean / top[:, None], np.float32(1))
+
+    def _blocks(self) -> Iterator[tuple[int, FloatArray]]:
+        for first in range(0, len(self), _IONS_PER_BLOCK):
+            yield first, np.asarray(self.values[first : first + _IONS_PER_BLOCK], dtype=np.float32)
+
+    def training_stack(
+        self, size: int = 96, hotspot_quantile: float = 0.999
+    ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """Square images for a network: the tissue's bounding box, aspect ratio kept, padded.
+
+        Shrinking averages over area, weighted by the on-tissue pixels; enlarging interpolates.
+
+        Returns
+        -------
+        stack : ndarray of float32, shape (N, size, size)
+            0..1, zero off the tissue.
+        mask : ndarray of bool, shape (size, size)
+            On-tissue pixels of the stack.
+        """
+        rows, cols = (np.flatnonzero(self.grid.mask.any(axis=axis)) for axis in (1, 0))
+        box = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
+        mask = self.grid.mask[box]
+        height, width = mask.shape
+        scale = size / max(height, width)
+        inner = (max(1, round(height * scale)), max(1, round(width * scale)))
+        down, across = resampling_matrix(height, inner[0]), resampling_matrix(width, inner[1])
+        weight = down @ mask.astype(np.float32) @ across.T
+        top, left = (size - inner[0]) // 2, (size - inner[1]) // 2
+        place = (slice(None), slice(top, top + inner[0]), slice(left, left + inner[1]))
+        stack = np.zeros((len(self), size, size), dtype=np.float32)
+        covered = weight >= 0.5
+        divisor = np.where(covered, weight, np.inf)
+        for first, block in self.scaled(hotspot_quantile):
+            image = np.zeros((len(block), *self.grid.shape), dtype=np.float32)
+            image[:, self.grid.rows, self.grid.cols] = block
+            image = image[(slice(None), *box)] * mask
+            stack[first : first + len(block)][place] = (down @ image @ across.T) / divisor
+        square = np.zeros((size, size), dtype=bool)
+        square[place[1:]] = covered
+        return stack, square
+
+
+def resampling_matrix(source: int, target: int) -> FloatArray:
+    """Linear map (target, source) that resamples one axis; rows sum to one.
+
+    Area average when shrinking, linear interpolation between pixel centres when enlarging.
+    """
+    if target >= source:
+        centre = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
+        distance = np.abs(centre[:, None] - np.arange(source)[None, :])
+        matrix = np.clip(1 - distance, 0, None)
+    else:
+        edges = np.arange(target + 1) * source / target
+        low, high = edges[:-1, None], edges[1:, None]
+        pixel = np.arange(source)[None, :]
+        matrix = np.clip(np.minimum(high, pixel + 1) - np.maximum(low, pixel), 0, None)
+    return (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)

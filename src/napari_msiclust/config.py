@@ -24,8 +24,12 @@ class ViewConfig(_Settings):
     """
 
     blur_sigma: _Range = Field((0.01, 0.75), description="Gaussian blur, sigma in training pixels, uniform")
-    jitter: float = Field(0.5, ge=0, lt=1, description="brightness and contrast factors, uniform in 1 -+ jitter")
-    noise_sigma: _Range = Field((0.001, 0.2), description="Gaussian noise, relative to a bright image, uniform")
+    jitter: float = Field(
+        0.5, ge=0, lt=1, description="brightness and contrast factors, uniform in 1 -+ jitter"
+    )
+    noise_sigma: _Range = Field(
+        (0.001, 0.2), description="Gaussian noise, relative to a bright image, uniform"
+    )
 
 
 class ContrastiveConfig(_Settings):

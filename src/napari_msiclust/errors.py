@@ -39,5 +39,5 @@ class InputError(MsiclustError):
     """A setting or an array does not fit the data."""
 
 
-class Stopped(Exception):  # noqa: N818 - not a fault: the user asked for it
+class Stopped(Exception):
     """The user stopped the run; nothing was written."""

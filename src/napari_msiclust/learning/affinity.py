@@ -58,11 +58,17 @@ def spectral_labels(graph: sp.csr_array, clusters: int, seed: int) -> npt.NDArra
     """
     count = graph.shape[0]
     if clusters > count:
-        raise InputError(f"{clusters} clusters were asked of {count} ions", fix=f"choose at most {count} clusters")
+        raise InputError(
+            f"{clusters} clusters were asked of {count} ions", fix=f"choose at most {count} clusters"
+        )
     if clusters == count:
         return np.arange(count)
     method = SpectralClustering(
-        clusters, affinity="precomputed", assign_labels="kmeans", random_state=seed, eigen_solver=_solver(count, clusters)
+        clusters,
+        affinity="precomputed",
+        assign_labels="kmeans",
+        random_state=seed,
+        eigen_solver=_solver(count, clusters),
     )
     with threadpool_limits(1):
         labels: npt.NDArray[np.int64] = method.fit_predict(sp.csr_matrix(graph)).astype(np.int64)

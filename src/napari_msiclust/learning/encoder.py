@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the community's name
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_msiclust.config import EncoderName
@@ -60,7 +60,8 @@ class SamePadConv2d(nn.Conv2d):
             ]
             high, wide = pads
             x = F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
-        return super().forward(x)
+        convolved: Tensor = super().forward(x)
+        return convolved
 
 
 def _batch_norm(channels: int) -> nn.BatchNorm2d:
@@ -93,7 +94,7 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
         """Apply the block; `keep` (B, 1, 1, 1) scales the residual branch (stochastic depth)."""
-        y = x
+        y: Tensor = x
         if self.expands:
             y = self.activation(self._bn0(self._expand_conv(y)))
         y = self.activation(self._bn1(self._depthwise_conv(y)))

@@ -87,20 +87,17 @@ class _Log:
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def follow(
-        self, steps: Generator[Progress, None, _Result]
-    ) -> Generator[Progress, None, _Result]:
+    def follow(self, steps: Generator[Progress, None, _Result]) -> Generator[Progress, None, _Result]:
         """Pass the steps of a stage on and keep a record."""
-        started, stage = time.perf_counter(), None
         while True:
+            started = time.perf_counter()
             try:
                 progress = next(steps)
             except StopIteration as end:
-                if stage is not None:
-                    self.seconds[stage] = round(time.perf_counter() - started, 3)
                 result: _Result = end.value
                 return result
             stage = progress.stage
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
             if progress.loss is not None or progress.confident_fraction is not None:
                 self.rows.append((stage, progress.step, progress.loss, progress.confident_fraction))
             if progress.note:
@@ -150,7 +147,7 @@ def learn_clusters(
     with limited_threads(threads) as used_threads:
         yield Progress("loading the encoder", 0, 1)
         encoder, source = load_encoder(config.encoder, config.weights, config.seed)
-        encoder.to(device=device, memory_format=torch.channels_last)
+        encoder.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         images = torch.from_numpy(stack).to(device)
         log = _Log()
         probabilities = yield from log.follow(

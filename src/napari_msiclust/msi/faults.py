@@ -119,7 +119,9 @@ def _position_findings(index: SpectrumIndex) -> list[Finding]:
     if missing > 0:
         findings.append(
             Finding(
-                "note", f"{missing} of {width} x {height} positions were not acquired", "they are kept apart from zeros"
+                "note",
+                f"{missing} of {width} x {height} positions were not acquired",
+                "they are kept apart from zeros",
             )
         )
     return findings
@@ -130,7 +132,9 @@ def _declaration_findings(index: SpectrumIndex) -> list[Finding]:
     findings = [Finding("warning", note) for note in header.notes]
     if not metadata.pixel_size_known:
         findings.append(
-            Finding("warning", "no usable pixel size", "lengths are in pixels, not um", "set the layers' scale")
+            Finding(
+                "warning", "no usable pixel size", "lengths are in pixels, not um", "set the layers' scale"
+            )
         )
     if header.declared_spectra not in (None, len(index.positions)):
         findings.append(
@@ -142,10 +146,18 @@ def _declaration_findings(index: SpectrumIndex) -> list[Finding]:
         )
     if len(header.scan_settings) > 1:
         findings.append(
-            Finding("warning", f"{len(header.scan_settings)} scan settings", "the first one's pixel size was taken")
+            Finding(
+                "warning",
+                f"{len(header.scan_settings)} scan settings",
+                "the first one's pixel size was taken",
+            )
         )
     if ("IMS:1000030" in header.content) != (metadata.mode == "continuous"):
         findings.append(
-            Finding("warning", f"the header contradicts the data, which are {metadata.mode}", "the data were followed")
+            Finding(
+                "warning",
+                f"the header contradicts the data, which are {metadata.mode}",
+                "the data were followed",
+            )
         )
     return findings

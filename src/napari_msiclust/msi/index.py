@@ -140,12 +140,12 @@ def read_index(path: Path) -> SpectrumIndex:
     except FileNotFoundError:
         raise FileFormatError("no such file", fix="check the path", path=path) from None
     except OSError as error:
-        raise FileFormatError(f"cannot be read ({error.strerror})", fix="check the file", path=path) from error
+        raise FileFormatError(
+            f"cannot be read ({error.strerror})", fix="check the file", path=path
+        ) from error
     except xml.parsers.expat.ExpatError as error:
         what = "damaged XML" if scanner.is_mzml else "not an imzML file"
-        raise FileFormatError(
-            f"{what} ({error})", fix="export the file again as imzML", path=path
-        ) from error
+        raise FileFormatError(f"{what} ({error})", fix="export the file again as imzML", path=path) from error
     return scanner.result()
 
 
@@ -340,15 +340,18 @@ class _Scanner:
 
     def _kind(self, terms: tuple[str, ...], width: set[float], label: str, notes: list[str]) -> ArrayKind:
         """Settle the number type; `width` are the bytes per value that the lengths imply."""
-        declared = [np.dtype(DTYPES[term]) for term in dict.fromkeys(terms) if term in DTYPES]
+        declared: list[np.dtype[np.generic]] = [
+            np.dtype(DTYPES[term]) for term in dict.fromkeys(terms) if term in DTYPES
+        ]
         if not declared:
-            dtype = {4.0: np.dtype("<f4"), 8.0: np.dtype("<f8")}.get(next(iter(width), 0.0))
-            if dtype is None or len(width) > 1:
+            name = {4.0: "<f4", 8.0: "<f8"}.get(next(iter(width), 0.0))
+            if name is None or len(width) > 1:
                 raise FileFormatError(
                     f"the number type of the {label} arrays is not declared",
                     fix="export the file again",
                     path=self.path,
                 )
+            dtype: np.dtype[np.generic] = np.dtype(name)
             notes.append(f"{label} arrays: no number type declared, {dtype.name} taken from their lengths")
         elif len(declared) == 1:
             dtype = declared[0]

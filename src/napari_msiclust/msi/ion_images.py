@@ -144,4 +144,5 @@ def resampling_matrix(source: int, target: int) -> FloatArray:
         low, high = edges[:-1, None], edges[1:, None]
         pixel = np.arange(source)[None, :]
         matrix = np.clip(np.minimum(high, pixel + 1) - np.maximum(low, pixel), 0, None)
-    return (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights: FloatArray = (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)
+    return weights

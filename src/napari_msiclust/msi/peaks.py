@@ -55,11 +55,13 @@ def read_mz_list(path: str | Path) -> MzList:
     """
     path = Path(path)
     try:
-        table = pd.read_csv(path, sep=None, engine="python", comment="#", skipinitialspace=True)
+        table = pd.read_csv(path, sep=_separator(path), comment="#", skipinitialspace=True)
     except FileNotFoundError:
         raise FileFormatError("no such file", fix="check the path", path=path) from None
     except (OSError, ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"not a CSV table ({error})", fix="give a column named mz", path=path) from error
+        raise FileFormatError(
+            f"not a CSV table ({error})", fix="give a column named mz", path=path
+        ) from error
     columns = {str(name).strip().lower(): name for name in table.columns}
     mz_column = next((columns[name] for name in _MZ_COLUMNS if name in columns), None)
     if mz_column is None:
@@ -74,6 +76,13 @@ def read_mz_list(path: str | Path) -> MzList:
     names = [""] * len(mz) if name_column is None else table[name_column].fillna("").astype(str).tolist()
     order = np.argsort(mz, kind="stable")
     return MzList(mz[order], tuple(names[row] for row in order))
+
+
+def _separator(path: Path) -> str:
+    """The separator that is most frequent in the header line."""
+    with path.open(encoding="utf-8-sig") as stream:
+        header = next((line for line in stream if line.strip() and not line.startswith("#")), "")
+    return max(",;\t", key=header.count)
 
 
 def is_profile_axis(mz: FloatArray) -> bool:
@@ -114,7 +123,7 @@ def _profile_peaks(mz: FloatArray, mean: FloatArray) -> tuple[FloatArray, FloatA
     order = np.argsort(mz, kind="stable")
     mz, mean = mz[order], mean[order]
     noise = float(np.median(np.abs(np.diff(mean)))) if len(mean) > 1 else 0.0
-    tops, shape = find_peaks(mean, prominence=max(5 * noise, 1e-3 * float(mean.max(initial=0.0)), 1e-30))
+    tops, shape = find_peaks(mean, prominence=max(8 * noise, 1e-3 * float(mean.max(initial=0.0)), 1e-30))
     near = np.clip(tops[:, None] + np.arange(-1, 2), 0, len(mz) - 1)
     centroid = (mz[near] * mean[near]).sum(axis=1) / np.maximum(mean[near].sum(axis=1), 1e-30)
     return centroid, shape["prominences"]

@@ -90,5 +90,3 @@ def _data_facts(file: ImzmlFile) -> dict[str, Any]:
         "mz_range": [float(first.min()), float(first.max())] if len(first) else None,
     }
     return facts
-
-

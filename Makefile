@@ -1,0 +1,67 @@
+# One list of commands; each does its own set-up.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DISPLAYED := xvfb-run -a -s "-screen 0 1600x1200x24"
+DEMO := demo-output
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint types imports bench wheel clean
+
+help:  ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+# -- set-up ---------------------------------------------------------------------------------------
+
+$(VENV)/python.done:
+	@scripts/system_packages.sh python
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	touch $@
+
+# The exact torch release comes first: an open-ended torch would bring gigabytes of CUDA along.
+$(VENV)/package.done: $(VENV)/python.done pyproject.toml
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --editable . 'napari[pyqt6]'
+	touch $@
+
+$(VENV)/test.done: $(VENV)/package.done
+	@scripts/system_packages.sh display
+	$(BIN)/python -m pip install --quiet --group test
+	touch $@
+
+$(VENV)/lint.done: $(VENV)/package.done
+	$(BIN)/python -m pip install --quiet --group lint
+	touch $@
+
+# -- commands -------------------------------------------------------------------------------------
+
+demo: $(VENV)/package.done  ## cluster the real tissue (offline: a synthetic one), write report and pictures
+	@scripts/system_packages.sh display
+	@scripts/demo.sh $(BIN) $(DEMO)
+
+test: $(VENV)/test.done  ## run all tests
+	$(DISPLAYED) $(BIN)/python -m pytest
+
+lint: $(VENV)/lint.done  ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/lint.done  ## check types
+	$(BIN)/mypy
+
+imports: $(VENV)/lint.done  ## check that no layer imports what stands above it
+	$(BIN)/lint-imports
+
+bench: $(VENV)/test.done  ## measure quality and speed on the shared data (long)
+	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/training.py
+
+wheel: $(VENV)/lint.done  ## build a wheel into dist/
+	$(BIN)/python -m build --wheel --outdir dist .
+
+clean:  ## remove what the commands made
+	rm -rf $(VENV) $(DEMO) dist build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""The napari side: readers, writers, sample data, layers, widgets. No arithmetic here."""

@@ -1,0 +1,55 @@
+"""The canvas tells which ion or cluster is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakSet
+
+from napari.layers import Image, Layer
+from napari.viewer import Viewer
+
+from napari_msiclust.plugin.layers import KEY, IonDataset
+
+_followed: WeakSet[Viewer] = WeakSet()
+
+
+def follow_current_plane(viewer: Viewer) -> None:
+    """Show a scale bar, and keep the canvas text at the current ion or cluster; once per viewer."""
+    viewer.canvas.overlays.scale_bar.visible = True
+    if viewer in _followed:
+        return
+    _followed.add(viewer)
+
+    def update(event: Any = None) -> None:
+        text = plane_text(viewer)
+        viewer.canvas.overlays.text.text = text
+        viewer.canvas.overlays.text.visible = bool(text)
+
+    def watch(event: Any) -> None:
+        event.value.events.visible.connect(update)
+        update()
+
+    viewer.dims.events.current_step.connect(update)
+    viewer.layers.events.inserted.connect(watch)
+    viewer.layers.events.removed.connect(update)
+    viewer.layers.events.reordered.connect(update)
+
+
+def plane_text(viewer: Viewer) -> str:
+    """What the topmost visible stack shows: an ion with its m/z, or a cluster."""
+    for layer in reversed(viewer.layers):
+        if layer.visible and isinstance(layer, Image) and layer.ndim == 3:
+            plane = int(viewer.dims.current_step[viewer.dims.ndim - 3])
+            text = _describe(layer, plane)
+            if text:
+                return text
+    return ""
+
+
+def _describe(layer: Layer, plane: int) -> str:
+    dataset = layer.metadata.get(KEY)
+    if isinstance(dataset, IonDataset) and plane < len(dataset.images):
+        name = dataset.images.names[plane]
+        return f"m/z {dataset.images.mz[plane]:.4f}" + (f"  {name}" if name else "")
+    channels = layer.metadata.get("channels") or []
+    return str(channels[plane]) if plane < len(channels) else ""

@@ -1,0 +1,176 @@
+"""From results to napari layers: pure functions that return layer tuples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.results.cluster_result import ClusterResult
+from napari_msiclust.results.colors import cluster_colors
+from napari_msiclust.results.exports import SavedResult, dominant_map_tiff, mean_images_tiff
+from napari_msiclust.results.ome_tiff import TiffImage
+
+KEY = "napari_msiclust"
+PLANE_AXES = ("y", "x")
+
+LayerTuple = tuple[Any, dict[str, Any], str]
+
+
+@dataclass(frozen=True, eq=False)
+class IonDataset:
+    """Ion images behind a layer.
+
+    Attributes
+    ----------
+    images : IonImages
+    path : Path
+        The imzML file they came from.
+    """
+
+    images: IonImages
+    path: Path
+
+
+@dataclass(frozen=True, eq=False)
+class ClusteredIons:
+    """The ion table behind the layers of a result.
+
+    Attributes
+    ----------
+    ions : DataFrame
+        As `ClusterResult.ions`.
+    dataset_path : str
+        The imzML file the ions came from; empty if unknown.
+    """
+
+    ions: pd.DataFrame
+    dataset_path: str
+
+
+def lazy_stack(images: IonImages) -> da.Array:
+    """Ion images as a lazy array (N, H, W) that makes an image when it is looked at."""
+
+    def one(block_info: Any = None) -> npt.NDArray[np.float32]:
+        ion = block_info[None]["chunk-location"][0]
+        return images.image(ion)[None]
+
+    height, width = images.grid.shape
+    stack: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
+        one,
+        chunks=((1,) * len(images), (height,), (width,)),
+        dtype=np.float32,
+        meta=np.empty((0, 0, 0), np.float32),
+    )
+    return stack
+
+
+def ion_layers(images: IonImages, path: Path) -> list[LayerTuple]:
+    """The TIC image, and the stack of all ion images (hidden under it at first)."""
+    scale = images.grid.pixel_size_um
+    tic = images.grid.image(images.tic())
+    plane = {"scale": scale, "units": ("um", "um"), "axis_labels": PLANE_AXES}
+    middle = images.values[len(images) // 2]
+    return [
+        (
+            lazy_stack(images),
+            {
+                "name": f"{path.stem} ions",
+                "scale": (1, *scale),
+                "units": ("pixel", "um", "um"),
+                "axis_labels": ("ion", *PLANE_AXES),
+                "colormap": "inferno",
+                "contrast_limits": contrast_limits(middle),
+                "metadata": {KEY: IonDataset(images, path)},
+            },
+            "image",
+        ),
+        (
+            tic,
+            {
+                "name": f"{path.stem} TIC",
+                **plane,
+                "colormap": "gray",
+                "contrast_limits": contrast_limits(tic),
+                "metadata": {KEY: {"path": str(path)}},
+            },
+            "image",
+        ),
+    ]
+
+
+def contrast_limits(image: npt.ArrayLike) -> tuple[float, float]:
+    """0 to the 0.999 quantile of the finite values, never empty."""
+    values = np.asarray(image)
+    finite = values[np.isfinite(values)]
+    top = float(np.quantile(finite, 0.999)) if finite.size else 0.0
+    top = top or (float(finite.max()) if finite.size else 0.0)
+    return (0.0, top if top > 0 else 1.0)
+
+
+def result_layers(result: ClusterResult, dataset: IonDataset) -> list[LayerTuple]:
+    """Mean ion images and dominant cluster map of a fresh result."""
+    clustered = ClusteredIons(result.ions, str(dataset.path))
+    return [
+        image_layer(mean_images_tiff(result), clustered),
+        image_layer(dominant_map_tiff(result), clustered),
+    ]
+
+
+def saved_layers(saved: SavedResult) -> list[LayerTuple]:
+    """The same layers from a result folder."""
+    source = saved.run.get("input") or {}
+    clustered = ClusteredIons(saved.ions, str(source.get("path", "")))
+    return [image_layer(saved.mean_images, clustered), image_layer(saved.dominant_map, clustered)]
+
+
+def image_layer(image: TiffImage, clustered: ClusteredIons | None = None) -> LayerTuple:
+    """A layer from an image with physical scale; labels come with colours and features."""
+    stack = image.pixels.ndim == 3 and not image.rgb
+    size = image.pixel_size_um
+    settings: dict[str, Any] = {
+        "name": image.name,
+        "scale": (*((1,) if stack else ()), *(size or (1, 1))),
+        "units": (*(("pixel",) if stack else ()), *(("um", "um") if size else ("pixel", "pixel"))),
+        "axis_labels": (*(("cluster" if image.channels else "plane",) if stack else ()), *PLANE_AXES),
+        "metadata": {KEY: clustered} if clustered is not None else {},
+    }
+    if stack and image.channels:
+        settings["metadata"]["channels"] = list(image.channels)
+    if image.kind == "labels":
+        count = int(image.pixels.max(initial=0))
+        settings["features"] = label_features(image.extra.get("features") or {}, count)
+        settings["colormap"] = label_colormap(max(count, len(settings["features"]) - 1))
+        settings["opacity"] = 0.8
+        return image.pixels, settings, "labels"
+    if image.rgb:
+        settings["rgb"] = True
+    else:
+        settings["colormap"] = image.extra.get("colormap", "inferno" if image.channels else "gray")
+        limits = image.extra.get("contrast_limits")
+        settings["contrast_limits"] = tuple(limits) if limits else contrast_limits(image.pixels)
+    return image.pixels, settings, "image"
+
+
+def label_features(columns: dict[str, list[Any]], count: int) -> pd.DataFrame:
+    """Features of labels 0..count: row 0 is the background, `index` is the label."""
+    table = pd.DataFrame(columns)
+    if "index" not in table:
+        table.insert(0, "index", table["cluster"] if "cluster" in table else np.arange(1, len(table) + 1))
+    if not (table["index"] == 0).any():
+        table = pd.concat([pd.DataFrame({"index": [0]}), table], ignore_index=True)
+    return table
+
+
+def label_colormap(count: int) -> DirectLabelColormap:
+    """Distinct colours of labels 1..count; the background and unknown labels are transparent."""
+    colors: dict[int | None, Any] = {None: np.zeros(4), 0: np.zeros(4)}
+    colors.update(enumerate(cluster_colors(count), start=1))
+    return DirectLabelColormap(color_dict=colors)

@@ -1,0 +1,72 @@
+"""Readers: imzML, OME-TIFF, and result folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import napari
+
+from napari_msiclust.errors import MsiclustError
+from napari_msiclust.msi.extract import extract_ion_images
+from napari_msiclust.msi.imzml import open_imzml
+from napari_msiclust.plugin.current_ion import follow_current_plane
+from napari_msiclust.plugin.layers import LayerTuple, image_layer, ion_layers, saved_layers
+from napari_msiclust.results.exports import is_result_folder, read_result
+from napari_msiclust.results.ome_tiff import read_ome_tiff
+
+Paths = str | Sequence[str]
+Reader = Callable[[Paths], list[LayerTuple]]
+
+
+def get_imzml_reader(path: Paths) -> Reader | None:
+    """Reader of .imzML files: a TIC image and one stack of ion images for each."""
+    return read_imzml_layers if all(Path(one).suffix.lower() == ".imzml" for one in _each(path)) else None
+
+
+def get_ome_tiff_reader(path: Paths) -> Reader | None:
+    """Reader of OME-TIFF files with their physical scale; leaves other files to other readers."""
+    try:
+        for one in _each(path):
+            read_ome_tiff(Path(one))
+    except MsiclustError:
+        return None
+    return _read_ome_tiff
+
+
+def get_result_reader(path: Paths) -> Reader | None:
+    """Reader of result folders: mean ion images, dominant cluster map, and the ion table."""
+    return _read_results if all(is_result_folder(Path(one)) for one in _each(path)) else None
+
+
+def _each(path: Paths) -> list[str]:
+    return [path] if isinstance(path, str) else list(path)
+
+
+def read_imzml_layers(path: Paths) -> list[LayerTuple]:
+    """Layers of one or more imzML files."""
+    layers: list[LayerTuple] = []
+    for one in map(Path, _each(path)):
+        with open_imzml(one) as file:
+            layers += ion_layers(extract_ion_images(file), one)
+    _set_up_viewer()
+    return layers
+
+
+def _read_ome_tiff(path: Paths) -> list[LayerTuple]:
+    layers = [image_layer(read_ome_tiff(Path(one))) for one in _each(path)]
+    _set_up_viewer()
+    return layers
+
+
+def _read_results(path: Paths) -> list[LayerTuple]:
+    layers = [layer for one in _each(path) for layer in saved_layers(read_result(Path(one)))]
+    _set_up_viewer()
+    return layers
+
+
+def _set_up_viewer() -> None:
+    """Scale bar and plane label in the viewer that opens the file, if there is one."""
+    viewer = napari.current_viewer()
+    if viewer is not None:
+        follow_current_plane(viewer)

@@ -1,0 +1,1 @@
+"""Widgets; each is a view of state that lives elsewhere."""

@@ -1,0 +1,65 @@
+"""A live plot of the training loss."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+from matplotlib.figure import Figure
+from qtpy.QtGui import QPalette
+from qtpy.QtWidgets import QSizePolicy
+
+from napari_msiclust.progress import Progress
+
+_LINE, _OTHER_LINE = "#56B4E9", "#E69F00"
+_HEIGHT = 150
+
+
+class LossPlot(FigureCanvasQTAgg):
+    """Loss of every step, one line per stage, in the colours of the theme."""
+
+    def __init__(self) -> None:
+        super().__init__(Figure(layout="constrained"))
+        self.setFixedHeight(_HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(160)
+        self._axes = self.figure.add_subplot()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all steps."""
+        self._losses: list[float] = []
+        self._stages: list[tuple[str, int]] = []
+        self._draw()
+
+    def add(self, steps: list[Progress]) -> None:
+        """Add steps and draw."""
+        fresh = [step for step in steps if step.loss is not None]
+        for step in fresh:
+            if not self._stages or self._stages[-1][0] != step.stage:
+                self._stages.append((step.stage, len(self._losses)))
+            self._losses.append(float(step.loss or 0.0))
+        if fresh:
+            self._draw()
+
+    def _draw(self) -> None:
+        text = self.palette().color(QPalette.ColorRole.WindowText).name()
+        self.figure.set_facecolor("none")
+        self.setStyleSheet("background: transparent")
+        axes = self._axes
+        axes.clear()
+        axes.set_facecolor("none")
+        ends = [start for _, start in self._stages[1:]] + [len(self._losses)]
+        starts = [start for _, start in self._stages]
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            axes.plot(
+                range(start, end), self._losses[start:end], lw=1.2, color=(_LINE, _OTHER_LINE)[number % 2]
+            )
+        for _, start in [later for _, later in pairwise(self._stages)]:
+            axes.axvline(start, color=text, lw=0.5, ls=":")
+        axes.set_xlabel("step", color=text, fontsize=8)
+        axes.set_ylabel("loss", color=text, fontsize=8)
+        axes.tick_params(colors=text, labelsize=7)
+        for spine in axes.spines.values():
+            spine.set_color(text)
+        self.draw_idle()

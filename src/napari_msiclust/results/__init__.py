@@ -1,0 +1,1 @@
+"""From clusters of ions to tables, images, evidence and files; no Qt."""

@@ -1,0 +1,170 @@
+"""The result of a clustering: ion table, mean ion images, dominant cluster map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from napari_msiclust.config import ClusterConfig
+from napari_msiclust.learning.recipe import Embedding, IonClustering
+from napari_msiclust.msi.grid import PixelGrid
+from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.results.evidence import Evidence, collect_evidence, pearson
+
+EMPTY_BIN = "empty"
+
+DOMINANT_MAP_MEANING = (
+    "Clusters are groups of ions. This map is derived from them: each on-tissue pixel carries the "
+    "cluster whose scaled mean ion image is largest there."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterResult:
+    """Clusters of co-localized ions.
+
+    Attributes
+    ----------
+    ions : DataFrame
+        One row per ion, by m/z: mz, cluster (1..K; 0 in a bin), confidence, bin, centrality
+        (Pearson correlation with the mean ion image of its cluster), annotation.
+    clusters : DataFrame
+        One row per cluster: cluster, ions, mean_confidence, central_mz, dominant_pixels.
+    embedding : Embedding
+        Features of the ions in clusters, in table order.
+    mean_images : ndarray of float32, shape (K, H, W)
+        Mean of the members' scaled ion images, 0..1; NaN where nothing was acquired.
+    dominant_cluster_map : ndarray of uint16, shape (H, W)
+        Per pixel; 0 off the tissue or without signal. Derived from the mean images.
+    evidence : Evidence
+    history : DataFrame
+        Training steps: stage, epoch, loss, confident_fraction.
+    grid : PixelGrid
+    config : ClusterConfig
+    provenance : dict
+        Plain JSON values: weights, device, versions, seconds, memory, notes.
+    """
+
+    ions: pd.DataFrame
+    clusters: pd.DataFrame
+    embedding: Embedding
+    mean_images: npt.NDArray[np.float32]
+    dominant_cluster_map: npt.NDArray[np.uint16]
+    evidence: Evidence
+    history: pd.DataFrame
+    grid: PixelGrid
+    config: ClusterConfig
+    provenance: dict[str, Any]
+
+    def members(self, cluster: int) -> npt.NDArray[np.intp]:
+        """Rows of the ion table in a cluster, the most central first."""
+        rows = np.flatnonzero(self.ions["cluster"].to_numpy() == cluster)
+        centrality = self.ions["centrality"].to_numpy()[rows]
+        order: npt.NDArray[np.intp] = rows[np.argsort(-centrality, kind="stable")]
+        return order
+
+
+def build_result(
+    images: IonImages,
+    stack: npt.NDArray[np.float32],
+    mask: npt.NDArray[np.bool_],
+    used: npt.NDArray[np.intp],
+    clustering: IonClustering,
+    config: ClusterConfig,
+    provenance: dict[str, Any],
+) -> ClusterResult:
+    """Assemble a result.
+
+    Parameters
+    ----------
+    images : IonImages
+        All N ions.
+    stack, mask : ndarray of shape (n, S, S) and (S, S)
+        Training images of the n ions that were clustered.
+    used : ndarray of int, shape (n,)
+        Their rows in `images`.
+    """
+    labels = np.zeros(len(images), dtype=np.int64)
+    labels[used] = clustering.labels
+    confidence = np.zeros(len(images))
+    confidence[used] = clustering.confidence
+    count = int(clustering.labels.max())
+    flat = stack[:, mask]
+    centrality = np.zeros(len(images))
+    for cluster in range(1, count + 1):
+        member = clustering.labels == cluster
+        centrality[used[member]] = pearson(flat[member], flat[member].mean(axis=0, keepdims=True))[:, 0]
+    ions = pd.DataFrame(
+        {
+            "mz": images.mz,
+            "cluster": labels,
+            "confidence": confidence.round(6),
+            "bin": np.where(labels > 0, "", EMPTY_BIN),
+            "centrality": centrality.round(6),
+            "annotation": list(images.names),
+        }
+    )
+    mean_pixels = mean_ion_images(images, labels, count, config.hotspot_quantile)
+    dominant = dominant_cluster_map(mean_pixels, images.grid, config.hotspot_quantile)
+    return ClusterResult(
+        ions=ions,
+        clusters=_cluster_table(ions, dominant, count),
+        embedding=clustering.embedding,
+        mean_images=images.grid.image(mean_pixels),
+        dominant_cluster_map=dominant,
+        evidence=collect_evidence(images.mz[used], clustering.labels, flat),
+        history=clustering.history,
+        grid=images.grid,
+        config=config,
+        provenance=provenance,
+    )
+
+
+def mean_ion_images(
+    images: IonImages, labels: npt.NDArray[np.int64], count: int, hotspot_quantile: float
+) -> npt.NDArray[np.float32]:
+    """Mean of the scaled ion images of each cluster 1..count; shape (count, P)."""
+    total = np.zeros((count, images.values.shape[1]), dtype=np.float64)
+    for first, block in images.scaled(hotspot_quantile):
+        for row, label in enumerate(labels[first : first + len(block)]):
+            if label > 0:
+                total[label - 1] += block[row]
+    members = np.bincount(labels, minlength=count + 1)[1 : count + 1]
+    return (total / np.maximum(members, 1)[:, None]).astype(np.float32)
+
+
+def dominant_cluster_map(
+    mean_pixels: npt.NDArray[np.float32], grid: PixelGrid, hotspot_quantile: float
+) -> npt.NDArray[np.uint16]:
+    """Cluster whose mean ion image, scaled to its own maximum, is largest; shape (H, W).
+
+    Parameters
+    ----------
+    mean_pixels : ndarray of shape (K, P)
+    """
+    top = np.quantile(mean_pixels[:, grid.on_tissue], hotspot_quantile, axis=1)
+    scaled = mean_pixels / np.where(top > 0, top, 1)[:, None]
+    best = np.where(scaled.max(axis=0) > 0, scaled.argmax(axis=0) + 1, 0)
+    dominant = np.zeros(grid.shape, dtype=np.uint16)
+    dominant[grid.rows, grid.cols] = np.where(grid.on_tissue, best, 0)
+    return dominant
+
+
+def _cluster_table(ions: pd.DataFrame, dominant: npt.NDArray[np.uint16], count: int) -> pd.DataFrame:
+    rows = []
+    for cluster in range(1, count + 1):
+        member = ions[ions["cluster"] == cluster]
+        rows.append(
+            {
+                "cluster": cluster,
+                "ions": len(member),
+                "mean_confidence": round(float(member["confidence"].mean()), 6),
+                "central_mz": float(member["mz"].to_numpy()[member["centrality"].argmax()]),
+                "dominant_pixels": int((dominant == cluster).sum()),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,181 @@
+"""A result as a folder of files, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from napari_msiclust.errors import FileFormatError
+from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.results.cluster_result import ClusterResult
+from napari_msiclust.results.folder import whole_folder
+from napari_msiclust.results.ome_tiff import TiffImage, read_ome_tiff, write_ome_tiff
+from napari_msiclust.results.overview import write_overview
+from napari_msiclust.results.report import render_report
+
+IONS, CLUSTERS = "ions.csv", "clusters.csv"
+MEAN_IMAGES, DOMINANT_MAP = "mean_ion_images.ome.tif", "dominant_cluster.ome.tif"
+EMBEDDING, RUN, REPORT, OVERVIEW = "embedding.npy", "run.json", "report.html", "overview.png"
+FILES = frozenset({IONS, CLUSTERS, MEAN_IMAGES, DOMINANT_MAP, EMBEDDING, RUN, REPORT, OVERVIEW})
+EXTRACTED_FILES = frozenset({"values.npy", "mz.npy", "grid.json"})
+
+
+def mean_images_tiff(result: ClusterResult) -> TiffImage:
+    """Mean ion images as a stack with one channel per cluster."""
+    return TiffImage(
+        result.mean_images,
+        result.grid.pixel_size_um,
+        "mean ion images",
+        tuple(f"cluster {number}" for number in result.clusters["cluster"]),
+    )
+
+
+def dominant_map_tiff(result: ClusterResult) -> TiffImage:
+    """The dominant cluster map as labels."""
+    return TiffImage(
+        result.dominant_cluster_map,
+        result.grid.pixel_size_um,
+        "dominant cluster map",
+        kind="labels",
+        extra={"features": result.clusters.to_dict("list")},
+    )
+
+
+def write_result(
+    result: ClusterResult, images: IonImages, out: str | Path, source: dict[str, Any] | None = None
+) -> Path:
+    """Write a result folder; it appears whole or not at all.
+
+    Parameters
+    ----------
+    result : ClusterResult
+    images : IonImages
+        The ion images it was made from, for the report's thumbnails.
+    out : path
+        A new or empty folder, or one that holds nothing but an earlier result, which is replaced.
+    source : dict, optional
+        Where the ion images came from (`describe_source`), for run.json and the report.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written.
+    """
+    out = Path(out)
+    run = run_record(result, source)
+    with whole_folder(out, FILES) as folder:
+        result.ions.to_csv(folder / IONS, index=False, lineterminator="\n")
+        result.clusters.to_csv(folder / CLUSTERS, index=False, lineterminator="\n")
+        write_ome_tiff(folder / MEAN_IMAGES, mean_images_tiff(result))
+        write_ome_tiff(folder / DOMINANT_MAP, dominant_map_tiff(result))
+        write_overview(folder / OVERVIEW, result)
+        np.save(folder / EMBEDDING, result.embedding.features)
+        (folder / RUN).write_text(json.dumps(run, indent=1), encoding="utf-8")
+        (folder / REPORT).write_text(render_report(result, images, run), encoding="utf-8")
+    return out
+
+
+def run_record(result: ClusterResult, source: dict[str, Any] | None) -> dict[str, Any]:
+    """The content of run.json: all that is needed to repeat and to judge a run."""
+    return {
+        "config": result.config.model_dump(mode="json"),
+        "seed": result.config.seed,
+        "input": source,
+        **result.provenance,
+        "evidence": result.evidence.to_dict(),
+        "clusters": len(result.clusters),
+        "ions": len(result.ions),
+    }
+
+
+def describe_source(imzml: Path, ibd: Path, **settings: Any) -> dict[str, Any]:
+    """Path, hashes and settings of the ion images of a file, as plain JSON values."""
+    return {
+        "path": str(imzml.resolve()),
+        "sha256": {"imzml": _sha256(imzml), "ibd": _sha256(ibd)},
+        **settings,
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_ion_images(images: IonImages, out: str | Path) -> Path:
+    """Write values.npy (N, P), mz.npy (N,) and grid.json as a folder, whole or not at all."""
+    out = Path(out)
+    with whole_folder(out, EXTRACTED_FILES) as folder:
+        np.save(folder / "values.npy", images.values)
+        np.save(folder / "mz.npy", images.mz)
+        (folder / "grid.json").write_text(json.dumps(images.grid.to_dict()), encoding="utf-8")
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class SavedResult:
+    """What a result folder holds for looking at: images with scale, tables, the run."""
+
+    mean_images: TiffImage
+    dominant_map: TiffImage
+    ions: pd.DataFrame
+    run: dict[str, Any]
+
+
+def is_result_folder(path: Path) -> bool:
+    """Whether a folder holds a result of this package."""
+    return (path / RUN).is_file() and (path / IONS).is_file()
+
+
+def read_result(path: Path) -> SavedResult:
+    """Read a result folder.
+
+    Raises
+    ------
+    FileFormatError
+        A file of it is missing or damaged.
+    """
+    try:
+        run = json.loads((path / RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileFormatError(
+            "missing or damaged", fix="run the clustering again", path=path / RUN
+        ) from error
+    return SavedResult(
+        read_ome_tiff(path / MEAN_IMAGES),
+        read_ome_tiff(path / DOMINANT_MAP),
+        read_ion_table(path / IONS),
+        run,
+    )
+
+
+def read_ion_table(path: Path) -> pd.DataFrame:
+    """Read an ions.csv.
+
+    Raises
+    ------
+    FileFormatError
+        It is missing, damaged, or has no columns mz and cluster.
+    """
+    try:
+        table = pd.read_csv(path, keep_default_na=False)
+        numbers: npt.NDArray[np.float64] = table[["mz", "cluster"]].to_numpy(dtype=np.float64)
+        if not np.isfinite(numbers).all():
+            raise ValueError("a number is missing")
+    except (OSError, KeyError, ValueError) as error:
+        raise FileFormatError(
+            "not an ion table", fix="give a table with mz and cluster", path=path
+        ) from error
+    return table

@@ -1,0 +1,139 @@
+"""OME-TIFF files that keep scale, names and what a layer was."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from napari_msiclust.errors import FileFormatError
+
+_MARK = "napari_msiclust"
+_UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "um": 1.0, "nm": 1e-3, "Å": 1e-4}
+
+
+@dataclass(frozen=True, eq=False)
+class TiffImage:
+    """An image with physical scale.
+
+    Attributes
+    ----------
+    pixels : ndarray of shape (H, W), (C, H, W) or (H, W, 3 or 4) if `rgb`
+    pixel_size_um : tuple of float or None
+        (height, width).
+    name : str
+    channels : tuple of str
+        Names of the C images of a stack.
+    kind : {'image', 'labels'}
+    extra : dict
+        Plain JSON values that a layer needs to come back as it was.
+    """
+
+    pixels: npt.NDArray[Any]
+    pixel_size_um: tuple[float, float] | None
+    name: str
+    channels: tuple[str, ...] = ()
+    kind: Literal["image", "labels"] = "image"
+    rgb: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def write_ome_tiff(path: Path, image: TiffImage) -> None:
+    """Write an OME-TIFF with physical pixel size, channel names, and compression."""
+    stack = image.pixels.ndim == 3 and not image.rgb
+    metadata: dict[str, Any] = {
+        "axes": "CYX" if stack else "YXS" if image.rgb else "YX",
+        "Name": image.name,
+        "Description": json.dumps({_MARK: {"kind": image.kind, **image.extra}}),
+    }
+    if image.pixel_size_um is not None:
+        for axis, size in zip("YX", image.pixel_size_um, strict=True):
+            metadata[f"PhysicalSize{axis}"] = size
+            metadata[f"PhysicalSize{axis}Unit"] = "µm"
+    if stack and image.channels:
+        metadata["Channel"] = {"Name": list(image.channels)}
+    tifffile.imwrite(
+        path,
+        image.pixels,
+        ome=True,
+        photometric="rgb" if image.rgb else "minisblack",
+        compression="zlib",
+        metadata=metadata,
+    )
+
+
+def read_ome_tiff(path: Path) -> TiffImage:
+    """Read an OME-TIFF of one image with at most one axis besides rows and columns.
+
+    Raises
+    ------
+    FileFormatError
+        The file is missing, damaged, no OME-TIFF, or has more axes.
+    """
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            if tiff.ome_metadata is None or not tiff.series:
+                raise FileFormatError("not an OME-TIFF", fix="open it with napari's own reader", path=path)
+            description = tiff.ome_metadata
+            axes = tiff.series[0].axes
+            pixels = tiff.series[0].asarray()
+    except FileNotFoundError:
+        raise FileFormatError("no such file", fix="check the path", path=path) from None
+    except (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError) as error:
+        raise FileFormatError(f"damaged TIFF ({error})", fix="export the file again", path=path) from error
+    rgb = axes.endswith("S")
+    if pixels.ndim - rgb > 3:
+        raise FileFormatError(f"has the axes {axes}", fix="open it with napari's own reader", path=path)
+    return _described(path, pixels, rgb, description)
+
+
+def _described(path: Path, pixels: npt.NDArray[Any], rgb: bool, description: str) -> TiffImage:
+    try:
+        root = ET.fromstring(description)
+    except ET.ParseError as error:
+        raise FileFormatError("damaged OME description", fix="export the file again", path=path) from error
+    image = root.find("{*}Image")
+    plane = root.find("{*}Image/{*}Pixels")
+    if image is None or plane is None:
+        raise FileFormatError("its OME description holds no image", fix="export the file again", path=path)
+    return TiffImage(
+        pixels=pixels,
+        pixel_size_um=_pixel_size(plane),
+        name=image.get("Name") or path.name.split(".")[0],
+        channels=tuple(channel.get("Name", "") for channel in plane.findall("{*}Channel"))
+        if pixels.ndim == 3 and not rgb
+        else (),
+        rgb=rgb,
+        **_own_part(image),
+    )
+
+
+def _pixel_size(plane: ET.Element) -> tuple[float, float] | None:
+    sizes = []
+    for axis in "YX":
+        try:
+            size = (
+                float(plane.get(f"PhysicalSize{axis}", "")) * _UM[plane.get(f"PhysicalSize{axis}Unit", "µm")]
+            )
+        except (ValueError, KeyError):
+            return None
+        if not (np.isfinite(size) and size > 0):
+            return None
+        sizes.append(size)
+    return sizes[0], sizes[1]
+
+
+def _own_part(image: ET.Element) -> dict[str, Any]:
+    """What `write_ome_tiff` put into the description; nothing for a file from elsewhere."""
+    text = image.findtext("{*}Description") or ""
+    try:
+        own = json.loads(text)[_MARK]
+        return {"kind": "labels" if own["kind"] == "labels" else "image", "extra": own}
+    except (ValueError, KeyError, TypeError):
+        return {}

@@ -1,0 +1,155 @@
+"""report.html: one file that opens offline."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Hashable, Mapping
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+
+from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.results.cluster_result import DOMINANT_MAP_MEANING, ClusterResult
+from napari_msiclust.results.colors import cluster_colors
+
+_THUMBNAILS = 8
+_THUMBNAIL_SIDE = 140
+_COLORMAP = "inferno"
+
+
+def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any]) -> str:
+    """The report as HTML with all pictures inside.
+
+    Parameters
+    ----------
+    run : dict
+        The content of run.json.
+    """
+    template = (
+        files("napari_msiclust.results").joinpath("templates/report.html.j2").read_text(encoding="utf-8")
+    )
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    colors = cluster_colors(len(result.clusters))
+    height_um, width_um = (
+        length * size for length, size in zip(result.grid.shape, result.grid.pixel_size_um, strict=True)
+    )
+    return environment.from_string(template).render(
+        run=run,
+        shape=result.grid.shape,
+        pixels=len(result.grid.rows),
+        pixel_size_um=result.grid.pixel_size_um,
+        size_um=(height_um, width_um),
+        scale_bar=_scale_bar(width_um),
+        evidence=result.evidence.sentences(),
+        map_meaning=DOMINANT_MAP_MEANING,
+        dominant_map=_dominant_png(result, colors),
+        curves=_curves_svg(result.history),
+        confidence=_confidence_svg(result.ions),
+        clusters=[
+            _cluster_entry(result, images, row, to_hex(color))
+            for row, color in zip(result.clusters.to_dict("records"), colors, strict=True)
+        ],
+        binned=int((result.ions["cluster"] == 0).sum()),
+        columns=list(result.ions.columns),
+        ions=result.ions.to_dict("records"),
+        pixelated=max(result.grid.shape) < 400,
+    )
+
+
+def _cluster_entry(
+    result: ClusterResult, images: IonImages, row: Mapping[Hashable, Any], color: str
+) -> dict[Hashable, Any]:
+    members = result.members(row["cluster"])
+    thumbnails = [
+        {
+            "mz": f"{images.mz[ion]:.4f}",
+            "annotation": images.names[ion],
+            "png": ion_png(images, int(ion), result.config.hotspot_quantile),
+        }
+        for ion in members[:_THUMBNAILS]
+    ]
+    mean = result.mean_images[row["cluster"] - 1]
+    return {**row, "color": color, "png": _png(mean), "thumbnails": thumbnails}
+
+
+def ion_png(images: IonImages, ion: int, hotspot_quantile: float) -> str:
+    """A small picture of one ion image as a data URI."""
+    image = images.image(ion)
+    inside = image[images.grid.mask]
+    top = float(np.nanquantile(np.where(np.isfinite(inside), inside, np.nan), hotspot_quantile))
+    step = max(1, math.ceil(max(image.shape) / _THUMBNAIL_SIDE))
+    return _png(image[::step, ::step], top or None)
+
+
+def _png(image: npt.NDArray[np.float32], top: float | None = None) -> str:
+    from matplotlib import colormaps
+
+    finite = image[np.isfinite(image)]
+    top = top or float(finite.max(initial=0.0)) or 1.0
+    pixels = colormaps[_COLORMAP](np.nan_to_num(image / top).clip(0, 1))
+    pixels[~np.isfinite(image)] = 0.0
+    return _data_uri(pixels)
+
+
+def _dominant_png(result: ClusterResult, colors: npt.NDArray[np.float64]) -> str:
+    return _data_uri(np.vstack((np.zeros((1, 4)), colors))[result.dominant_cluster_map])
+
+
+def _data_uri(pixels: npt.NDArray[np.float64]) -> str:
+    stream = io.BytesIO()
+    imsave(stream, (pixels * 255).astype(np.uint8), format="png")
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def _scale_bar(width_um: float) -> dict[str, float]:
+    """A round length of about a quarter of the width, and its share of the width in per cent."""
+    rough = max(width_um / 4, 1e-9)
+    power = 10.0 ** math.floor(math.log10(rough))
+    length = max(factor * power for factor in (1, 2, 5) if factor * power <= rough)
+    return {"um": length, "percent": 100 * length / width_um}
+
+
+def _curves_svg(history: pd.DataFrame) -> str:
+    stages = [
+        stage
+        for stage in history["stage"].unique()
+        if history.loc[history["stage"] == stage, "loss"].notna().any()
+    ]
+    if not stages:
+        return ""
+    figure = Figure(figsize=(3.4 * len(stages), 2.4), layout="constrained")
+    for position, stage in enumerate(stages, start=1):
+        rows = history[history["stage"] == stage]
+        axes = figure.add_subplot(1, len(stages), position)
+        axes.plot(np.arange(len(rows)) + 1, rows["loss"], color="#0072B2", lw=1)
+        axes.set(title=stage, xlabel="step", ylabel="loss")
+        if rows["confident_fraction"].notna().any():
+            other = axes.twinx()
+            other.plot(np.arange(len(rows)) + 1, rows["confident_fraction"], color="#D55E00", lw=1)
+            other.set(ylabel="confident fraction", ylim=(0, 1.02))
+            other.yaxis.label.set_color("#D55E00")
+    return _svg(figure)
+
+
+def _confidence_svg(ions: pd.DataFrame) -> str:
+    figure = Figure(figsize=(3.6, 2.4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.hist(ions.loc[ions["cluster"] > 0, "confidence"], bins=25, range=(0, 1), color="#009E73")
+    axes.set(xlabel="confidence (largest class probability)", ylabel="ions")
+    return _svg(figure)
+
+
+def _svg(figure: Figure) -> str:
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None})
+    text = stream.getvalue()
+    return text[text.index("<svg") :]

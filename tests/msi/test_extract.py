@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from napari_msiclust.errors import InputError
+from napari_msiclust.msi import cache
+from napari_msiclust.msi.extract import extract_ion_images
+from napari_msiclust.msi.imzml import open_imzml
+from napari_msiclust.msi.peaks import MzList
+from napari_msiclust.progress import Progress
+from tests.conftest import WriteImzml
+
+
+def _slow_sums(file: object, targets: npt.NDArray[np.float64], ppm: float) -> npt.NDArray[np.float64]:
+    """Ion images by the definition, one m/z and one pixel at a time."""
+    return np.array(
+        [
+            [intensity[np.abs(mz - target) <= target * ppm * 1e-6].sum() for mz, intensity in file.spectra()]  # type: ignore[attr-defined]
+            for target in targets
+        ]
+    )
+
+
+def test_windows_sum_what_lies_within(write_imzml: WriteImzml) -> None:
+    rng = np.random.default_rng(1)
+    spectra = []
+    for _ in range(20):
+        mz = rng.uniform(100, 120, 300)  # unsorted
+        spectra.append((mz, rng.uniform(0, 10, 300)))
+    path = write_imzml(spectra, [(k + 1, 1) for k in range(20)], mz_dtype=np.float64)
+    targets = np.array([100.5, 105.0, 105.001, 119.0])
+    with open_imzml(path) as file:
+        images = extract_ion_images(file, targets, tolerance_ppm=2000)
+        expected = _slow_sums(file, targets, 2000)
+    assert images.values.dtype == np.float32
+    np.testing.assert_allclose(images.values, expected, rtol=1e-5)
+
+
+def test_an_own_unsorted_axis_comes_in_mz_order(write_imzml: WriteImzml) -> None:
+    axis = [300.0, 100.0, 200.0, 100.0]
+    path = write_imzml([(axis, [3, 1, 2, 4]), (axis, [30, 10, 20, 40])], [(1, 1), (2, 1)], mode="continuous")
+    with open_imzml(path) as file:
+        images = extract_ion_images(file)
+    assert images.mz.tolist() == [100.0, 100.0, 200.0, 300.0]
+    assert images.values.tolist() == [[1, 10], [4, 40], [2, 20], [3, 30]]
+
+
+def test_real_tissue_keeps_every_ion(shared_data: Path) -> None:
+    with open_imzml(shared_data / "msight" / "prostate_example.imzML") as file:
+        images = extract_ion_images(file)
+        mz, intensity = file.spectrum(1000)
+    assert images.values.shape == (422, 33035)
+    assert (np.diff(images.mz) >= 0).all()
+    np.testing.assert_allclose(images.values[:, 1000], intensity[np.argsort(mz, kind="stable")], rtol=1e-6)
+    assert np.isnan(images.image(0)).sum() == 274 * 163 - 33035
+
+
+def test_another_readers_ion_image(shared_data: Path) -> None:
+    folder = shared_data / "conformance" / "pym2aia"
+    with open_imzml(folder / "test.imzML") as file:
+        images = extract_ion_images(file, [2000.0], tolerance_ppm=100)
+        expected = _slow_sums(file, np.array([2000.0]), 100)
+    np.testing.assert_allclose(images.values, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("normalization", ["tic", "rms", "median"])
+def test_normalized_spectra_have_the_same_size(write_imzml: WriteImzml, normalization: str) -> None:
+    axis = [100.0, 200.0, 300.0]
+    spectra = [(axis, [1, 2, 3]), (axis, [10, 20, 30]), (axis, [0, 0, 0])]
+    path = write_imzml(spectra, [(1, 1), (2, 1), (3, 1)], mode="continuous")
+    with open_imzml(path) as file:
+        images = extract_ion_images(file, normalization=normalization)  # type: ignore[arg-type]
+    np.testing.assert_allclose(images.values[:, 0], images.values[:, 1], rtol=1e-6)
+    assert images.values[:, 2].tolist() == [0, 0, 0]
+
+
+def test_names_travel_with_the_ions(tissue: Path) -> None:
+    with open_imzml(tissue) as file:
+        images = extract_ion_images(file, MzList(np.array([500.0, 600.0]), ("A", "B")))
+    assert images.names == ("A", "B")
+
+
+def test_the_cache_is_used_and_follows_the_settings(tissue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def extract(**settings: object) -> tuple[npt.NDArray[np.float32], list[Progress]]:
+        steps: list[Progress] = []
+        with open_imzml(tissue) as file:
+            return extract_ion_images(file, progress=steps.append, **settings).values, steps  # type: ignore[arg-type]
+
+    first, worked = extract()
+    again, reused = extract()
+    _, other = extract(normalization="tic")
+    _, uncached = extract(cache=False)
+    assert worked
+    assert other
+    assert uncached
+    assert not reused
+    np.testing.assert_array_equal(first, again)
+    assert list((cache.cache_folder() / "ion-images").glob("*.part")) == []
+
+
+def test_the_cache_stays_under_its_limit(tissue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_imzml(tissue) as file:
+        size = extract_ion_images(file).values.nbytes
+        monkeypatch.setattr(cache, "LIMIT_BYTES", int(2.5 * size))
+        for tolerance in (5, 10, 15):
+            extract_ion_images(file, [500.0] * 24, tolerance_ppm=tolerance)
+    assert len(list((cache.cache_folder() / "ion-images").glob("*.npy"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"tolerance_ppm": 0}, "tolerance_ppm is 0"),
+        ({"normalization": "best"}, "unknown normalization"),
+        ({"mz": []}, "m/z list is empty"),
+        ({"mz": [float("nan")]}, "no positive number"),
+    ],
+)
+def test_bad_settings(tissue: Path, settings: dict[str, object], said: str) -> None:
+    with open_imzml(tissue) as file, pytest.raises(InputError, match=said):
+        extract_ion_images(file, **settings)  # type: ignore[arg-type]

@@ -15,6 +15,8 @@ from napari_msiclust.config import ClusterConfig
 from napari_msiclust.msi.extract import extract_ion_images
 from napari_msiclust.msi.imzml import open_imzml
 from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.pipeline import cluster_ions
+from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.sample import write_synthetic
 
 ROOT = Path(__file__).parent.parent
@@ -78,6 +80,11 @@ def tiny_config() -> ClusterConfig:
     """All stages in a second or two."""
     config = ClusterConfig.from_preset("fast", clusters=4, image_size=32, device="cpu")
     return config.with_epochs(1)
+
+
+@pytest.fixture(scope="session")
+def tissue_result(tissue_images: IonImages, tiny_config: ClusterConfig) -> ClusterResult:
+    return cluster_ions(tissue_images, tiny_config)
 
 
 @pytest.fixture

@@ -85,6 +85,10 @@ class ClusterConfig(_Settings):
     hotspot_quantile: float = Field(
         0.999, gt=0.5, le=1, description="intensities above this quantile of the on-tissue pixels are clipped"
     )
+    tissue: Literal["estimate", "acquired"] = Field(
+        "estimate",
+        description="on-tissue pixels: estimated from the ion images, or all acquired ones",
+    )
     neighbors: int = Field(10, ge=1, description="neighbours of an ion in the graph for the initial labels")
     max_batch: int = Field(512, ge=4, description="ion images in a batch at most; half of all ions otherwise")
     contrastive: ContrastiveConfig = ContrastiveConfig()

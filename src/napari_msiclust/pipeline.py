@@ -15,6 +15,7 @@ from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import InputError
 from napari_msiclust.learning.recipe import IonClustering, learn_clusters
 from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.msi.tissue import estimate_tissue
 from napari_msiclust.progress import Progress, ProgressCallback, drain
 from napari_msiclust.results.cluster_result import ClusterResult, build_result
 
@@ -65,6 +66,8 @@ def clustering_steps(
     """
     started = time.perf_counter()
     yield Progress("preparing images", 0, 1)
+    if config.tissue == "estimate" and np.array_equal(images.grid.mask, images.grid.acquired):
+        images = images.with_mask(estimate_tissue(images, config.hotspot_quantile))
     stack, mask = images.training_stack(config.image_size, config.hotspot_quantile)
     used = np.flatnonzero(stack.any(axis=(1, 2)))
     if len(used) < 2:

@@ -70,7 +70,7 @@ def train_contrastive(
     def project(batch_images: Tensor) -> Tensor:
         view = to_network_input(random_view(batch_images, config.view, draws))
         with mixed_precision(images.device):
-            projection: Tensor = head(encoder(view, draws))
+            projection: Tensor = head(encoder(view))
         return projection
 
     def step(indices: Tensor) -> StepResult:

@@ -18,8 +18,6 @@ from torch import Tensor, nn
 from napari_msiclust.config import EncoderName
 
 FEATURES = 1280
-DROP_CONNECT = 0.2
-DROPOUT = 0.2
 _STEM = 32
 # (repeats, kernel, stride, expansion, output channels) of the seven stages of B0
 _STAGES = (
@@ -92,8 +90,7 @@ class _Block(nn.Module):
         self._project_conv = SamePadConv2d(inner, outputs, 1)
         self._bn2 = _batch_norm(outputs)
 
-    def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        """Apply the block; `keep` (B, 1, 1, 1) scales the residual branch (stochastic depth)."""
+    def forward(self, x: Tensor) -> Tensor:
         y: Tensor = x
         if self.expands:
             y = self.activation(self._bn0(self._expand_conv(y)))
@@ -103,16 +100,12 @@ class _Block(nn.Module):
             y = y * torch.sigmoid(self._se_expand(gate))
         y = self._bn2(self._project_conv(y))
         if self.residual:
-            y = x + (y if keep is None else y * keep)
+            y = x + y
         return y
 
 
 class Encoder(nn.Module):
-    """EfficientNet up to its global average pooling.
-
-    In training mode, stochastic depth (0.2, growing with depth) and dropout (0.2) act as in the
-    reference implementation, drawn from the generator that is passed in.
-    """
+    """EfficientNet up to its global average pooling, without dropout and stochastic depth."""
 
     def __init__(self, name: EncoderName) -> None:
         super().__init__()
@@ -132,30 +125,14 @@ class Encoder(nn.Module):
         self._conv_head = SamePadConv2d(channels, FEATURES, 1)
         self._bn1 = _batch_norm(FEATURES)
 
-    def feature_maps(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def feature_maps(self, images: Tensor) -> Tensor:
         """Last maps of (B, 3, S, S) images; shape (B, 1280, S / 32, S / 32)."""
         x = self.activation(self._bn0(self._conv_stem(images)))
-        for number, block in enumerate(self._blocks):
-            x = block(x, self._keep(x, DROP_CONNECT * number / len(self._blocks), generator))
-        features: Tensor = self.activation(self._bn1(self._conv_head(x)))
-        return features
+        for block in self._blocks:
+            x = block(x)
+        maps: Tensor = self.activation(self._bn1(self._conv_head(x)))
+        return maps
 
-    def forward(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Features (B, 1280) of normalized images (B, 3, S, S).
-
-        Parameters
-        ----------
-        generator : torch.Generator, optional
-            Source of dropout and stochastic depth in training mode; None switches both off.
-        """
-        features = self.feature_maps(images, generator).mean((2, 3))
-        if self.training and generator is not None:
-            kept = torch.rand(features.shape, generator=generator, device=features.device) >= DROPOUT
-            features = features * kept / (1 - DROPOUT)
-        return features
-
-    def _keep(self, x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor | None:
-        if not self.training or generator is None or rate == 0:
-            return None
-        kept = torch.rand((len(x), 1, 1, 1), generator=generator, device=x.device) >= rate
-        return kept.to(x.dtype) / (1 - rate)
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B, 1280) of normalized images (B, 3, S, S)."""
+        return self.feature_maps(images).mean((2, 3))

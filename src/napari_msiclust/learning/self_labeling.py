@@ -129,7 +129,7 @@ def train_self_labeling(
         strong = to_network_input(random_view(chosen[confident], config.strong_view, draws, mask))
         encoder.train()
         with mixed_precision(images.device):
-            logits = classifier(encoder(strong, draws))
+            logits = classifier(encoder(strong))
         loss = balanced_loss(logits, pseudo_labels[confident], classifier.out_features)
         return StepResult(loss, fraction)
 

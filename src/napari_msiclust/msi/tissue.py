@@ -1,0 +1,45 @@
+"""Where the tissue is, judged from the ion images alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import binary_fill_holes, gaussian_filter, label
+from skimage.filters import threshold_otsu
+
+from napari_msiclust.msi.ion_images import IonImages
+
+# Off the tissue there is far less signal than on it, and few pixels lie between the two. Where
+# that is not so, as when only tissue was acquired, every acquired pixel counts as tissue.
+_LARGEST_RATIO = 0.2
+_MOST_BETWEEN = 0.12
+_SMALLEST_PART = 0.005
+
+
+def estimate_tissue(images: IonImages, hotspot_quantile: float = 0.999) -> npt.NDArray[np.bool_]:
+    """On-tissue mask (H, W) of an experiment.
+
+    The mean of all scaled ion images, smoothed by one pixel, is split in two by Otsu's threshold;
+    the brighter part is the tissue, holes in it are filled, and specks are dropped. If the two parts
+    are not clearly apart, every acquired pixel is returned.
+    """
+    signal = np.zeros(images.values.shape[1], dtype=np.float64)
+    for _, block in images.scaled(hotspot_quantile):
+        signal += block.sum(axis=0)
+    acquired = images.grid.acquired
+    filled = np.nan_to_num(images.grid.image(signal))
+    smooth = gaussian_filter(filled, 1.0) / np.maximum(gaussian_filter(acquired.astype(float), 1.0), 1e-6)
+    values = smooth[acquired]
+    if np.ptp(values) <= 0:
+        return acquired
+    threshold = threshold_otsu(values)
+    bright, dark = values[values > threshold].mean(), values[values <= threshold].mean()
+    between = np.mean(np.abs(values - (bright + dark) / 2) < 0.2 * (bright - dark))
+    if dark > _LARGEST_RATIO * bright or between > _MOST_BETWEEN:
+        return acquired
+    tissue = binary_fill_holes((smooth > threshold) & acquired) & acquired
+    parts, _ = label(tissue)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    large: npt.NDArray[np.bool_] = (sizes >= _SMALLEST_PART * acquired.sum())[parts]
+    return large if large.any() else acquired

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.conftest import WriteImzml
+
+QUICK = ["--preset", "fast", "--epochs", "1", "--clusters", "4", "--device", "cpu"]
+
+
+def msiclust(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Type a command as a user would."""
+    command = [sys.executable, "-m", "napari_msiclust", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], *said: str) -> None:
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    for words in said:
+        assert words in done.stderr
+
+
+@pytest.fixture(scope="module")
+def result(tissue: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cli") / "result"
+    done = msiclust("cluster", tissue, "--out", out, "--seed", 5, *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert "report" in done.stdout
+    return out
+
+
+def test_info_tells_facts(tissue: Path) -> None:
+    done = msiclust("info", tissue)
+    assert done.returncode == 0
+    assert "continuous" in done.stdout
+    assert "positions were not acquired" in done.stdout
+
+
+def test_info_as_json(tissue: Path) -> None:
+    done = msiclust("info", tissue, "--json")
+    report = json.loads(done.stdout)
+    assert report["usable"] is True
+    assert report["facts"]["pixel_size_um"] == [50.0, 50.0]
+
+
+def test_info_of_a_broken_file_is_json_too(tmp_path: Path) -> None:
+    done = msiclust("info", tmp_path / "absent.imzML", "--json")
+    assert_one_line(done, "absent.imzML", "no such file")
+    assert json.loads(done.stdout)["usable"] is False
+
+
+def test_extract_writes_plain_arrays(tissue: Path, run_in: Path) -> None:
+    (run_in / "list.csv").write_text("mz\n600\n500\n")
+    done = msiclust("extract", tissue, "--mz", run_in / "list.csv", "--out", run_in / "images")
+    assert done.returncode == 0, done.stderr
+    values = np.load(run_in / "images" / "values.npy")
+    assert values.dtype == np.float32
+    assert values.shape[0] == 2
+    assert np.load(run_in / "images" / "mz.npy").tolist() == [500, 600]
+    assert len(json.loads((run_in / "images" / "grid.json").read_text())["rows"]) == values.shape[1]
+
+
+def test_the_same_seed_gives_the_same_file(result: Path, tissue: Path, tmp_path: Path) -> None:
+    done = msiclust("cluster", tissue, "--out", tmp_path / "again", "--seed", 5, *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again" / "ions.csv").read_bytes() == (result / "ions.csv").read_bytes()
+
+
+def test_evaluate_compares_with_known_classes(result: Path, tissue: Path) -> None:
+    truth = tissue.with_name("tissue_classes.csv")
+    scores = json.loads(msiclust("evaluate", result / "ions.csv", truth, "--json").stdout)
+    assert scores["ions"] == 24
+    assert scores["classes"] == 6
+    assert 0 < scores["purity"] <= 1
+    assert "purity" in msiclust("evaluate", result / "ions.csv", truth).stdout
+
+
+def test_a_list_names_the_ions(tissue: Path, tmp_path: Path) -> None:
+    classes = pd.read_csv(tissue.with_name("tissue_classes.csv"))
+    names = classes.assign(name=[f"ion {k}" for k in range(len(classes))])[["mz", "name"]]
+    names.to_csv(tmp_path / "list.csv", index=False)
+    done = msiclust("cluster", tissue, "--out", tmp_path / "r", "--mz", tmp_path / "list.csv", *QUICK)
+    assert done.returncode == 0, done.stderr
+    ions = pd.read_csv(tmp_path / "r" / "ions.csv")
+    assert ions["annotation"].tolist() == names["name"].tolist()
+
+
+def test_sample_makes_a_usable_file(run_in: Path) -> None:
+    done = msiclust("sample", "synthetic", "--out", run_in / "s")
+    assert done.returncode == 0, done.stderr
+    assert msiclust("info", done.stdout.strip()).returncode == 0
+
+
+@pytest.fixture
+def cut(tissue: Path, tmp_path: Path) -> Path:
+    """A file whose .ibd is cut in half."""
+    path = tmp_path / "cut.imzML"
+    shutil.copy(tissue, path)
+    data = tissue.with_suffix(".ibd").read_bytes()
+    path.with_suffix(".ibd").write_bytes(data[: len(data) // 2])
+    return path
+
+
+def test_a_bad_file_is_one_line_and_leaves_nothing(tissue: Path, cut: Path, run_in: Path) -> None:
+    alone = run_in / "alone.imzML"
+    shutil.copy(tissue, alone)
+    text = run_in / "text.imzML"
+    text.write_text("hello")
+    for path, said in [
+        (alone, "alone.ibd is missing"),
+        (cut, "truncated"),
+        (text, "not an imzML file"),
+        (run_in / "absent.imzML", "no such file"),
+    ]:
+        for command in ("cluster", "extract"):
+            assert_one_line(msiclust(command, path, "--out", run_in / "r"), said, path.stem)
+    assert not (run_in / "r").exists()
+
+
+def test_bad_settings_are_one_line_and_leave_nothing(tissue: Path, run_in: Path) -> None:
+    no_column = run_in / "list.csv"
+    no_column.write_text("a,b\n1,2\n")
+    blocked = run_in / "file"
+    blocked.write_text("x")
+    busy = run_in / "busy"
+    busy.mkdir()
+    (busy / "thesis.txt").write_text("precious")
+    out = run_in / "r"
+    for arguments, said in [
+        (["--out", out, "--mz", no_column], "no m/z column"),
+        (["--out", out, "--clusters", 99], "99 clusters were asked of 24 ions"),
+        (["--out", out, "--clusters", "many"], "--clusters is many"),
+        (["--out", blocked], "is a file"),
+        (["--out", blocked / "below"], "cannot be written"),
+        (["--out", busy], "holds other files"),
+        (["--out", out, "--weights", run_in / "absent.pth"], "no such weight file"),
+        (["--out", out, "--tolerance-ppm", -1], "tolerance_ppm"),
+    ]:
+        assert_one_line(msiclust("cluster", tissue, *QUICK[:4], *arguments), said)
+    assert not out.exists()
+    assert [entry.name for entry in busy.iterdir()] == ["thesis.txt"]
+
+
+def test_an_unknown_option_is_explained() -> None:
+    done = msiclust("cluster", "x.imzML", "--out", "y", "--preset", "magic")
+    assert done.returncode == 2
+    assert "magic" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_leaves_nothing(tissue: Path, run_in: Path) -> None:
+    command = [sys.executable, "-m", "napari_msiclust", "cluster", tissue, "--out", run_in / "r"]
+    running = subprocess.Popen([*command, "--device", "cpu"], stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    while "contrastive" not in (line := running.stderr.readline()):
+        assert line, "it ended too early"
+    time.sleep(0.5)
+    running.send_signal(signal.SIGINT)
+    assert running.wait(60) == 130
+    assert "nothing was written" in running.stderr.read()
+    running.stderr.close()
+    assert list(run_in.iterdir()) == []
+
+
+def test_empty_spectra_say_what_to_do(write_imzml: WriteImzml, tmp_path: Path) -> None:
+    axis = [100.0, 200.0]
+    path = write_imzml([(axis, [0, 0])] * 4, [(k + 1, 1) for k in range(4)], mode="continuous")
+    assert_one_line(msiclust("cluster", path, "--out", tmp_path / "r"), "0 of 2 ion images have a signal")

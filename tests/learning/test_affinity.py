@@ -25,10 +25,21 @@ def test_the_graph_is_symmetric_and_in_one_piece() -> None:
 
 
 def test_parts_are_joined_where_they_are_closest() -> None:
-    features = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
-    graph = neighbor_graph(features, 2).toarray()
+    degrees = np.array([0.0, 4, 9, 60, 65, 69])
+    angles = np.deg2rad(np.concatenate((degrees, degrees + 180)))  # centred, so that angles are kept
+    graph = neighbor_graph(np.stack((np.cos(angles), np.sin(angles)), axis=1), 2).toarray()
     assert graph[2, 3] == 0.5
-    assert not graph[:2, 3:].any()
+    assert graph[8, 9] == 0.5
+    assert not graph[:2, 3:6].any()
+
+
+def test_the_length_of_a_feature_does_not_matter() -> None:
+    features, _ = _blobs(4)
+    centred = features - features.mean(axis=0)
+    scaled = np.concatenate((centred, -centred)) * np.tile(np.linspace(1, 9, len(centred)), 2)[:, None]
+    same = np.concatenate((centred, -centred))
+    difference = neighbor_graph(scaled, 6) - neighbor_graph(same, 6)
+    assert abs(difference).max() == 0
 
 
 @pytest.mark.parametrize("groups", [2, 5, 9])

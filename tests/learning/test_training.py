@@ -119,3 +119,15 @@ def test_encoding_does_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch) 
     whole = encode(encoder, images)
     monkeypatch.setattr("napari_msiclust.learning.training._EVAL_BATCH", 2)
     torch.testing.assert_close(encode(encoder, images), whole, rtol=1e-4, atol=1e-4)
+
+
+def test_the_learning_rate_follows_a_half_cosine() -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    ours = Optimization([weight], 0.1, 7, torch.device("cpu"))
+    adam = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], 0.1)
+    peer = torch.optim.lr_scheduler.CosineAnnealingLR(adam, 7)
+    for _ in range(7):
+        assert ours._adam.param_groups[0]["lr"] == pytest.approx(adam.param_groups[0]["lr"], abs=1e-12)
+        ours.end_epoch()
+        adam.step()
+        peer.step()

@@ -22,6 +22,7 @@ def neighbor_graph(features: FloatArray, neighbors: int) -> sp.csr_array:
     Parameters
     ----------
     features : ndarray of shape (N, D)
+        Compared by cosine similarity after centring, as NT-Xent compares them in training.
     neighbors : int
         Neighbours of each ion, itself included, as in scikit-learn's nearest-neighbour affinity.
 
@@ -31,6 +32,7 @@ def neighbor_graph(features: FloatArray, neighbors: int) -> sp.csr_array:
         1 for mutual neighbours, 0.5 for one-sided ones. Where the graph falls apart, the closest
         pair of each two parts is joined by a link of 0.5, nearest parts first.
     """
+    features = _directions(features)
     count = len(features)
     directed = kneighbors_graph(features, min(neighbors, count), include_self=True)
     graph = sp.lil_array(0.5 * (directed + directed.T))
@@ -44,6 +46,14 @@ def neighbor_graph(features: FloatArray, neighbors: int) -> sp.csr_array:
             member[member == member[other]] = member[one]
             parts -= 1
     return sp.csr_array(graph)
+
+
+def _directions(features: FloatArray) -> FloatArray:
+    """Centred features of unit length; Euclidean distances of these rank like cosine distances."""
+    centred = features - features.mean(axis=0)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    directions: FloatArray = centred / np.where(length > 1e-12, length, 1)
+    return directions
 
 
 def spectral_labels(graph: sp.csr_array, clusters: int, seed: int) -> npt.NDArray[np.int64]:

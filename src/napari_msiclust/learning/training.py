@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Optimization:
         self, parameters: list[torch.nn.Parameter], learning_rate: float, epochs: int, device: torch.device
     ) -> None:
         self._adam = torch.optim.Adam(parameters, learning_rate)
-        self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._adam, max(epochs, 1))
+        self._learning_rate, self._epochs, self._epoch = learning_rate, max(epochs, 1), 0
         self._scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
 
     def step(self, loss: Tensor) -> None:
@@ -49,8 +50,11 @@ class Optimization:
         self._adam.zero_grad(set_to_none=True)
 
     def end_epoch(self) -> None:
-        """Advance the schedule."""
-        self._schedule.step()
+        """Advance the schedule: a half cosine from the first learning rate to zero."""
+        self._epoch += 1
+        share = (1 + math.cos(math.pi * self._epoch / self._epochs)) / 2
+        for group in self._adam.param_groups:
+            group["lr"] = self._learning_rate * share
 
 
 def split_batches(count: int, batch: int, generator: torch.Generator) -> list[Tensor]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-import pickle
 import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -60,7 +58,8 @@ def load_encoder(name: EncoderName, weights: str, seed: int) -> tuple[Encoder, W
     FileFormatError
         The weight file is missing, damaged, or made for another encoder.
     """
-    encoder = Encoder(name)
+    with torch.random.fork_rng(devices=[]):  # modules draw first values that are replaced below
+        encoder = Encoder(name)
     if weights == "random":
         _initialize(encoder, torch.Generator().manual_seed(seed))
         return encoder, WeightsSource("random initialisation", "")
@@ -124,7 +123,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise FileFormatError("no such weight file", fix="check the path", path=path) from None
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
+    except Exception as error:
         raise FileFormatError("not a readable weight file", fix="download it again", path=path) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise FileFormatError("not a dictionary of tensors", fix="save the model's state_dict", path=path)

@@ -162,15 +162,15 @@ def test_without_ion_images_the_widget_says_what_to_do(
 
 
 def test_layers_come_and_go(opened: Viewer, widget: ClusterWidget) -> None:
-    assert [layer.name for layer in widget.form.layer.choices if layer is not None] == ["tissue ions"]
+    assert [layer.name for layer in widget.form.layer.choices] == ["tissue ions"]
     opened.layers.clear()
-    assert [layer for layer in widget.form.layer.choices if layer is not None] == []
+    assert list(widget.form.layer.choices) == []
 
 
 def test_the_form_becomes_a_config(widget: ClusterWidget) -> None:
-    widget.form.clusters.value = 1
+    widget.form.auto.value = True
     widget.form.seed.value = 9
-    assert widget.form.clusters.native.text() == "auto"
+    assert not widget.form.clusters.enabled
     config = widget.form.config()
     assert (config.preset, config.clusters, config.device, config.seed) == ("fast", "auto", "cpu", 9)
 

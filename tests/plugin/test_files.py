@@ -52,7 +52,7 @@ def test_a_broken_file_reaches_the_user(viewer: Viewer, tmp_path: Path) -> None:
 
 
 def test_readers_leave_foreign_files_alone(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "plain.ome.tif", np.zeros((4, 5), np.uint8))
+    tifffile.imwrite(tmp_path / "plain.ome.tif", np.zeros((4, 5), np.uint8), ome=False)
     assert readers.get_imzml_reader("a.tif") is None
     assert readers.get_imzml_reader(["a.imzML", "b.tif"]) is None
     assert readers.get_imzml_reader("a.IMZML") is not None

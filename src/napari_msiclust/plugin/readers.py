@@ -7,13 +7,12 @@ from pathlib import Path
 
 import napari
 
-from napari_msiclust.errors import MsiclustError
 from napari_msiclust.msi.extract import extract_ion_images
 from napari_msiclust.msi.imzml import open_imzml
 from napari_msiclust.plugin.current_ion import follow_current_plane
 from napari_msiclust.plugin.layers import LayerTuple, image_layer, ion_layers, saved_layers
 from napari_msiclust.results.exports import is_result_folder, read_result
-from napari_msiclust.results.ome_tiff import read_ome_tiff
+from napari_msiclust.results.ome_tiff import is_readable, read_ome_tiff
 
 Paths = str | Sequence[str]
 Reader = Callable[[Paths], list[LayerTuple]]
@@ -26,12 +25,7 @@ def get_imzml_reader(path: Paths) -> Reader | None:
 
 def get_ome_tiff_reader(path: Paths) -> Reader | None:
     """Reader of OME-TIFF files with their physical scale; leaves other files to other readers."""
-    try:
-        for one in _each(path):
-            read_ome_tiff(Path(one))
-    except MsiclustError:
-        return None
-    return _read_ome_tiff
+    return _read_ome_tiff if all(is_readable(Path(one)) for one in _each(path)) else None
 
 
 def get_result_reader(path: Paths) -> Reader | None:

@@ -34,7 +34,7 @@ def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
         {}
         if rgb
         else {
-            "colormap": getattr(attributes.get("colormap"), "name", attributes.get("colormap")),
+            "colormap": _colormap_name(attributes.get("colormap")),
             "contrast_limits": [float(limit) for limit in attributes.get("contrast_limits", ())],
         }
     )
@@ -96,6 +96,11 @@ def _pixel_size_um(attributes: dict[str, Any]) -> tuple[float, float] | None:
     if len(units) < 2 or len(scale) < 2 or any(unit not in _UM_PER_UNIT for unit in units):
         return None
     return scale[0] * _UM_PER_UNIT[units[0]], scale[1] * _UM_PER_UNIT[units[1]]
+
+
+def _colormap_name(colormap: Any) -> str | None:
+    name = colormap.get("name") if isinstance(colormap, dict) else getattr(colormap, "name", colormap)
+    return name if isinstance(name, str) else None
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -68,6 +68,16 @@ def write_ome_tiff(path: Path, image: TiffImage) -> None:
     )
 
 
+def is_readable(path: Path) -> bool:
+    """Whether `read_ome_tiff` will take a file, from its header alone."""
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            _checked_axes(path, tiff)
+    except (FileFormatError, OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError):
+        return False
+    return True
+
+
 def read_ome_tiff(path: Path) -> TiffImage:
     """Read an OME-TIFF of one image with at most one axis besides rows and columns.
 
@@ -78,19 +88,21 @@ def read_ome_tiff(path: Path) -> TiffImage:
     """
     try:
         with tifffile.TiffFile(path) as tiff:
-            if tiff.ome_metadata is None or not tiff.series:
-                raise FileFormatError("not an OME-TIFF", fix="open it with napari's own reader", path=path)
-            description = tiff.ome_metadata
-            axes = tiff.series[0].axes
-            pixels = tiff.series[0].asarray()
+            rgb = _checked_axes(path, tiff).endswith("S")
+            return _described(path, tiff.series[0].asarray(), rgb, str(tiff.ome_metadata))
     except FileNotFoundError:
         raise FileFormatError("no such file", fix="check the path", path=path) from None
     except (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError) as error:
         raise FileFormatError(f"damaged TIFF ({error})", fix="export the file again", path=path) from error
-    rgb = axes.endswith("S")
-    if pixels.ndim - rgb > 3:
+
+
+def _checked_axes(path: Path, tiff: tifffile.TiffFile) -> str:
+    if tiff.ome_metadata is None or not tiff.series:
+        raise FileFormatError("not an OME-TIFF", fix="open it with napari's own reader", path=path)
+    axes = str(tiff.series[0].axes)
+    if len(axes.removesuffix("S")) > 3:
         raise FileFormatError(f"has the axes {axes}", fix="open it with napari's own reader", path=path)
-    return _described(path, pixels, rgb, description)
+    return axes
 
 
 def _described(path: Path, pixels: npt.NDArray[Any], rgb: bool, description: str) -> TiffImage:

@@ -49,13 +49,11 @@ class LossPlot(FigureCanvasQTAgg):
         axes = self._axes
         axes.clear()
         axes.set_facecolor("none")
-        ends = [start for _, start in self._stages[1:]] + [len(self._losses)]
-        starts = [start for _, start in self._stages]
-        for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
-            axes.plot(
-                range(start, end), self._losses[start:end], lw=1.2, color=(_LINE, _OTHER_LINE)[number % 2]
-            )
-        for _, start in [later for _, later in pairwise(self._stages)]:
+        bounds = [*(start for _, start in self._stages), len(self._losses)]
+        for number, (start, end) in enumerate(pairwise(bounds)):
+            color = (_LINE, _OTHER_LINE)[number % 2]
+            axes.plot(range(start, end), self._losses[start:end], lw=1.2, color=color)
+        for start in bounds[1:-1]:
             axes.axvline(start, color=text, lw=0.5, ls=":")
         axes.set_xlabel("step", color=text, fontsize=8)
         axes.set_ylabel("loss", color=text, fontsize=8)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, get_args
 
-from magicgui.widgets import ComboBox, Container, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, Container, SpinBox
 from napari.layers import Image
 
 from napari_msiclust.config import ClusterConfig, Device, Preset
 
-_AUTO = 1  # shown as "auto": one cluster is never meant
 _MOST_CLUSTERS = 500
 _LARGEST_SEED = 2**31 - 1
 
@@ -29,7 +28,6 @@ class SettingsForm(Container[Any]):
         self.layer = ComboBox(
             label="ion images",
             choices=lambda _: ion_layers(),
-            nullable=True,
             tooltip="the stack of ion images to cluster",
         )
         self.preset = ComboBox(
@@ -41,26 +39,31 @@ class SettingsForm(Container[Any]):
         self.clusters = SpinBox(
             label="clusters",
             value=int(str(fields["clusters"].default)),
-            min=_AUTO,
+            min=2,
             max=_MOST_CLUSTERS,
             tooltip=fields["clusters"].description,
         )
-        self.clusters.native.setSpecialValueText("auto")
+        self.auto = CheckBox(
+            text="choose the number of clusters", tooltip="from the eigengap of the ion graph", value=False
+        )
+        self.auto.changed.connect(self._auto_changed)
         self.device = ComboBox(
             label="device", choices=get_args(Device), value="auto", tooltip=fields["device"].description
         )
         self.seed = SpinBox(
             label="seed", value=0, min=0, max=_LARGEST_SEED, tooltip=fields["seed"].description
         )
-        super().__init__(widgets=[self.layer, self.preset, self.clusters, self.device, self.seed])
+        super().__init__(widgets=[self.layer, self.preset, self.clusters, self.auto, self.device, self.seed])
         self.margins = (0, 0, 0, 0)
+
+    def _auto_changed(self, auto: bool) -> None:
+        self.clusters.enabled = not auto
 
     def config(self) -> ClusterConfig:
         """The settings as chosen."""
-        clusters = self.clusters.value
         return ClusterConfig.from_preset(
             self.preset.value,
-            clusters="auto" if clusters == _AUTO else clusters,
+            clusters="auto" if self.auto.value else self.clusters.value,
             device=self.device.value,
             seed=self.seed.value,
         )

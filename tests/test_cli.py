@@ -161,14 +161,18 @@ def test_an_unknown_option_is_explained() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_ctrl_c_leaves_nothing(tissue: Path, run_in: Path) -> None:
     command = [sys.executable, "-m", "napari_msiclust", "cluster", tissue, "--out", run_in / "r"]
-    running = subprocess.Popen([*command, "--device", "cpu"], stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        [*command, "--device", "cpu"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stdout is not None
     assert running.stderr is not None
-    while "contrastive" not in (line := running.stderr.readline()):
+    while "contrastive" not in (line := running.stdout.readline()):
         assert line, "it ended too early"
     time.sleep(0.5)
     running.send_signal(signal.SIGINT)
     assert running.wait(60) == 130
     assert "nothing was written" in running.stderr.read()
+    running.stdout.close()
     running.stderr.close()
     assert list(run_in.iterdir()) == []
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import click
 import typer
+from typer.core import TyperGroup
 
 from napari_msiclust.config import ClusterConfig, Device, EncoderName, Preset
 from napari_msiclust.errors import InputError, MsiclustError
@@ -18,7 +16,23 @@ if TYPE_CHECKING:
     from napari_msiclust.msi.peaks import MzList
     from napari_msiclust.progress import ProgressCallback
 
+
+class _Commands(TyperGroup):
+    """Faults are one line with exit 2; Ctrl-C leaves with 130, as a shell expects."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MsiclustError as error:
+            typer.echo(f"msiclust: {error}", err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            typer.echo("msiclust: stopped; nothing was written", err=True)
+            raise typer.Exit(130) from error
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -253,7 +267,7 @@ class _progress_bar:
             if step.stage not in tasks:
                 tasks[step.stage] = int(self._bar.add_task(step.stage, total=step.total, detail=""))
                 if not console.is_terminal:
-                    console.print(f"{step.stage} ...", highlight=False)
+                    typer.echo(f"{step.stage} ...")
             detail = [] if step.loss is None else [f"loss {step.loss:.3f}"]
             if step.confident_fraction is not None:
                 detail.append(f"confident {step.confident_fraction:.0%}")
@@ -269,22 +283,5 @@ class _progress_bar:
 
 
 def main() -> None:
-    """Run the command line: faults in one line with exit 2, Ctrl-C with exit 130."""
-    try:
-        app(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.exceptions.Exit as finished:
-        sys.exit(finished.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("msiclust: stopped; nothing was written", err=True)
-        sys.exit(130)
-    except MsiclustError as error:
-        typer.echo(f"msiclust: {error}", err=True)
-        sys.exit(2)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    """Run the command line."""
+    app()

@@ -13,7 +13,8 @@ import numpy as np
 
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import InputError
-from napari_msiclust.learning.recipe import IonClustering, learn_clusters
+from napari_msiclust.learning.ion_clustering import IonClustering
+from napari_msiclust.learning.recipe import learn_clusters
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.tissue import estimate_tissue
 from napari_msiclust.progress import Progress, ProgressCallback, drain

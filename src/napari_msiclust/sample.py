@@ -77,7 +77,7 @@ def write_synthetic(
     """Write a synthetic tissue as continuous imzML, and its true classes beside it.
 
     Six spatial patterns in an oval section, ions of one pattern mixed with a little of another,
-    Poisson counts, and a 13C partner for every second ion. Pixels outside of the oval are not
+    Poisson counts, ions in pairs of 13C isotopes. Pixels outside of the oval are not
     acquired; a pixel is 50 um wide.
 
     Parameters
@@ -88,15 +88,14 @@ def write_synthetic(
     shape : tuple of int
         Rows and columns.
     ions_per_class : int
+        Even.
     """
     rng = np.random.default_rng(seed)
     patterns, tissue = _patterns(shape)
-    labels = np.repeat(np.arange(len(patterns)), ions_per_class)
-    mz = np.sort(rng.uniform(400, 900, len(labels))).round(4)
-    rng.shuffle(labels)
-    partner = np.arange(0, len(mz) - 1, 2)
-    mz[partner + 1] = (mz[partner] + 1.00335).round(4)
-    labels[partner + 1] = labels[partner]
+    labels = np.repeat(rng.permutation(np.repeat(np.arange(len(patterns)), ions_per_class // 2)), 2)
+    mz = np.repeat(rng.uniform(400, 900, len(labels) // 2), 2)
+    mz[1::2] += 1.00335  # every second ion is the 13C isotope of the one before
+    mz = mz.round(4)
     order = np.argsort(mz)
     mz, labels = mz[order], labels[order]
     other = (labels + rng.integers(1, len(patterns), len(labels))) % len(patterns)

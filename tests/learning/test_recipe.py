@@ -9,7 +9,8 @@ import torch
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import InputError, Stopped
 from napari_msiclust.learning import recipe
-from napari_msiclust.learning.recipe import IonClustering, learn_clusters
+from napari_msiclust.learning.ion_clustering import IonClustering
+from napari_msiclust.learning.recipe import learn_clusters
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.progress import Progress, drain
 

@@ -22,6 +22,7 @@ from napari_msiclust.learning.cluster_count import count_by_eigengap
 from napari_msiclust.learning.contrastive import train_contrastive
 from napari_msiclust.learning.device import choose_device, limited_threads
 from napari_msiclust.learning.encoder import Encoder
+from napari_msiclust.learning.ion_clustering import Embedding, IonClustering
 from napari_msiclust.learning.self_labeling import train_classifier, train_self_labeling
 from napari_msiclust.learning.training import check_stop, encode
 from napari_msiclust.learning.weights import load_encoder
@@ -30,53 +31,6 @@ from napari_msiclust.progress import Progress
 # Activations of one image in training, measured at 96 x 96 in single precision.
 _TRAINING_BYTES = {"efficientnet-lite0": 18 << 20, "efficientnet-b0": 32 << 20}
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True, eq=False)
-class Embedding:
-    """Features of the ions and the network that made them.
-
-    Attributes
-    ----------
-    features : ndarray of float32, shape (N, 1280)
-    encoder, weights, weights_sha256 : str
-    """
-
-    features: npt.NDArray[np.float32]
-    encoder: str
-    weights: str
-    weights_sha256: str
-
-
-@dataclass(frozen=True, eq=False)
-class IonClustering:
-    """What learning found.
-
-    Attributes
-    ----------
-    labels : ndarray of int64, shape (N,)
-        1..K, the largest cluster first.
-    confidence : ndarray of float64, shape (N,)
-        Largest class probability.
-    embedding : Embedding
-    history : DataFrame
-        One row per training step: stage, epoch, loss, confident_fraction.
-    seconds : dict
-        Stage to seconds.
-    notes : tuple of str
-        What the user should know, such as a smaller batch.
-    device : str
-    threads : int
-    """
-
-    labels: npt.NDArray[np.int64]
-    confidence: npt.NDArray[np.float64]
-    embedding: Embedding
-    history: pd.DataFrame
-    seconds: dict[str, float]
-    notes: tuple[str, ...]
-    device: str
-    threads: int
 
 
 @dataclass

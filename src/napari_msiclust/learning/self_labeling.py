@@ -124,12 +124,12 @@ def train_self_labeling(
         best, pseudo_labels = classify(encoder, classifier, weak).max(1)
         confident = best > threshold
         fraction = float(confident.float().mean())
-        if int(confident.sum()) < 2:  # batch norm needs two images
+        if not bool(confident.any()):
             return StepResult(None, fraction)
-        strong = to_network_input(random_view(chosen[confident], config.strong_view, draws, mask))
+        strong = to_network_input(random_view(chosen, config.strong_view, draws, mask))
         encoder.train()
         with mixed_precision(images.device):
-            logits = classifier(encoder(strong))
+            logits = classifier(encoder(strong))[confident]  # batch norm sees all images
         loss = balanced_loss(logits, pseudo_labels[confident], classifier.out_features)
         return StepResult(loss, fraction)
 

@@ -98,8 +98,7 @@ class IonImages:
     ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
         """Square images for a network: the tissue's bounding box, aspect ratio kept, padded.
 
-        Shrinking averages over area, weighted by the on-tissue pixels. Enlarging interpolates and
-        goes by whole factors only, so that a tissue that nearly fills the square is not blurred.
+        Shrinking averages over area, weighted by the on-tissue pixels; enlarging interpolates.
 
         Returns
         -------
@@ -113,7 +112,6 @@ class IonImages:
         mask = self.grid.mask[box]
         height, width = mask.shape
         scale = size / max(height, width)
-        scale = float(int(scale)) if scale >= 1 else scale
         inner = (max(1, round(height * scale)), max(1, round(width * scale)))
         down, across = resampling_matrix(height, inner[0]), resampling_matrix(width, inner[1])
         weight = down @ mask.astype(np.float32) @ across.T

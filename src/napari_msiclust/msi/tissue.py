@@ -32,7 +32,7 @@ def estimate_tissue(images: IonImages, hotspot_quantile: float = 0.999) -> npt.N
     values = smooth[acquired]
     if np.ptp(values) <= 0:
         return acquired
-    threshold = threshold_otsu(values)
+    threshold = threshold_otsu(values)  # type: ignore[no-untyped-call]
     bright, dark = values[values > threshold].mean(), values[values <= threshold].mean()
     between = np.mean(np.abs(values - (bright + dark) / 2) < 0.2 * (bright - dark))
     if dark > _LARGEST_RATIO * bright or between > _MOST_BETWEEN:

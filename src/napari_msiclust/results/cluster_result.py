@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_msiclust.config import ClusterConfig
-from napari_msiclust.learning.recipe import Embedding, IonClustering
+from napari_msiclust.learning.ion_clustering import Embedding, IonClustering
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.evidence import Evidence, collect_evidence, pearson

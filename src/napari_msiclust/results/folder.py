@@ -28,7 +28,7 @@ def check_target(target: Path, own_files: Collection[str]) -> None:
         raise OutputError("is a file", fix="choose another folder", path=target)
     try:
         strangers = sorted(entry.name for entry in target.iterdir() if entry.name not in own_files)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         strangers = []
     except OSError as error:
         raise OutputError(

@@ -50,7 +50,7 @@ def write_ome_tiff(path: Path, image: TiffImage) -> None:
     metadata: dict[str, Any] = {
         "axes": "CYX" if stack else "YXS" if image.rgb else "YX",
         "Name": image.name,
-        "Description": json.dumps({_MARK: {"kind": image.kind, **image.extra}}),
+        "Description": json.dumps({_MARK: {"kind": image.kind, "stack": stack, **image.extra}}),
     }
     if image.pixel_size_um is not None:
         for axis, size in zip("YX", image.pixel_size_um, strict=True):
@@ -114,15 +114,18 @@ def _described(path: Path, pixels: npt.NDArray[Any], rgb: bool, description: str
     plane = root.find("{*}Image/{*}Pixels")
     if image is None or plane is None:
         raise FileFormatError("its OME description holds no image", fix="export the file again", path=path)
+    own = _own_part(image)
+    if own.get("stack") and pixels.ndim == 2:
+        pixels = pixels[None]  # a stack of one plane is stored without its axis
+    stack = pixels.ndim == 3 and not rgb
     return TiffImage(
         pixels=pixels,
         pixel_size_um=_pixel_size(plane),
         name=image.get("Name") or path.name.split(".")[0],
-        channels=tuple(channel.get("Name", "") for channel in plane.findall("{*}Channel"))
-        if pixels.ndim == 3 and not rgb
-        else (),
+        channels=tuple(channel.get("Name", "") for channel in plane.findall("{*}Channel")) if stack else (),
+        kind="labels" if own.get("kind") == "labels" else "image",
         rgb=rgb,
-        **_own_part(image),
+        extra=own,
     )
 
 
@@ -146,6 +149,6 @@ def _own_part(image: ET.Element) -> dict[str, Any]:
     text = image.findtext("{*}Description") or ""
     try:
         own = json.loads(text)[_MARK]
-        return {"kind": "labels" if own["kind"] == "labels" else "image", "extra": own}
     except (ValueError, KeyError, TypeError):
         return {}
+    return own if isinstance(own, dict) else {}

@@ -1,0 +1,56 @@
+"""What learning hands on; free of torch, so that results can be shown without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """Features of the ions and the network that made them.
+
+    Attributes
+    ----------
+    features : ndarray of float32, shape (N, 1280)
+    encoder, weights, weights_sha256 : str
+    """
+
+    features: npt.NDArray[np.float32]
+    encoder: str
+    weights: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class IonClustering:
+    """What learning found.
+
+    Attributes
+    ----------
+    labels : ndarray of int64, shape (N,)
+        1..K, the largest cluster first.
+    confidence : ndarray of float64, shape (N,)
+        Largest class probability.
+    embedding : Embedding
+    history : DataFrame
+        One row per training step: stage, epoch, loss, confident_fraction.
+    seconds : dict
+        Stage to seconds.
+    notes : tuple of str
+        What the user should know, such as a smaller batch.
+    device : str
+    threads : int
+    """
+
+    labels: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float64]
+    embedding: Embedding
+    history: pd.DataFrame
+    seconds: dict[str, float]
+    notes: tuple[str, ...]
+    device: str
+    threads: int

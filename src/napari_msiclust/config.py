@@ -47,6 +47,7 @@ class ClassifierConfig(_Settings):
 
     epochs: int = Field(20, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
+    batch: int = Field(32, ge=2, description="ions in a batch")
 
 
 class SelfLabelingConfig(_Settings):
@@ -60,7 +61,10 @@ class SelfLabelingConfig(_Settings):
     weak_view: ViewConfig = ViewConfig(blur_sigma=(0.01, 0.75), jitter=0.25, noise_sigma=(0.001, 0.2))
     strong_view: ViewConfig = ViewConfig(blur_sigma=(0.1, 2.0), jitter=0.5, noise_sigma=(0.001, 0.4))
     check_every: int = Field(5, ge=1, description="epochs between two looks at all labels")
-    patience: int = Field(3, ge=1, description="looks without a changed label after which training ends")
+    settled_fraction: float = Field(
+        0.01, ge=0, le=1, description="share of changed labels that counts as none"
+    )
+    patience: int = Field(3, ge=1, description="looks in a row with settled labels after which training ends")
 
 
 class ClusterConfig(_Settings):

@@ -36,7 +36,7 @@ def test_the_classifier_learns_labels_of_frozen_features() -> None:
     features = torch.rand(60, 1280, generator=generator) * 0.2
     features[torch.arange(60), torch.from_numpy(labels)] += 5
     classifier = drain(
-        train_classifier(features, labels, ClassifierConfig(epochs=60, learning_rate=0.01), batch=30, seed=0)
+        train_classifier(features, labels, ClassifierConfig(epochs=60, learning_rate=0.01), seed=0)
     )
     assert (classifier(features).argmax(1).numpy() == labels).all()
 
@@ -45,7 +45,7 @@ def _self_label(config: SelfLabelingConfig) -> tuple[torch.Tensor, list[Progress
     encoder, _ = load_encoder("efficientnet-lite0", "bundled", 0)
     images = torch.rand(12, 32, 32, generator=torch.Generator().manual_seed(0))
     classifier = drain(
-        train_classifier(encode(encoder, images), np.arange(12) % 3, ClassifierConfig(), batch=6, seed=0)
+        train_classifier(encode(encoder, images), np.arange(12) % 3, ClassifierConfig(batch=6), seed=0)
     )
     before = encoder._conv_head.weight.detach().clone()
     seen: list[Progress] = []

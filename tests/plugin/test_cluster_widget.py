@@ -10,7 +10,7 @@ from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
 from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, Qt, QThreadPool
 
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import InputError
@@ -48,10 +48,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _click(qtbot: QtBot, button: object) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-
-def _no_training_thread() -> bool:
-    return not any("Dummy" in thread.name for thread in threading.enumerate() if thread.is_alive())
 
 
 def _wait_for_end(qtbot: QtBot, widget: ClusterWidget) -> None:
@@ -148,6 +144,7 @@ def test_closing_the_viewer_stops_training(qtbot: QtBot, opened: Viewer, widget:
     qtbot.waitUntil(lambda: "contrastive" in widget.status.text(), timeout=SECONDS)
     opened.close()
     qtbot.waitUntil(ended.is_set, timeout=30_000)
+    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=30_000)
 
 
 def test_without_ion_images_the_widget_says_what_to_do(

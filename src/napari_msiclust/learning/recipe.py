@@ -146,9 +146,7 @@ def _stages(
     clusters = config.clusters if config.clusters != "auto" else count_by_eigengap(graph).clusters
     initial = spectral_labels(graph, clusters, seeds[1] % 2**31)
     yield Progress("initial labels", 1, 1, note=f"{clusters} clusters" if config.clusters == "auto" else "")
-    classifier = yield from train_classifier(
-        features, initial, config.classifier, batch=batch, seed=seeds[2], stop=stop
-    )
+    classifier = yield from train_classifier(features, initial, config.classifier, seed=seeds[2], stop=stop)
     probabilities = yield from train_self_labeling(
         encoder, classifier, images, mask, config.self_labeling, batch=batch, seed=seeds[3], stop=stop
     )

@@ -34,7 +34,6 @@ def train_classifier(
     labels: npt.NDArray[np.int64],
     config: ClassifierConfig,
     *,
-    batch: int,
     seed: int,
     stop: threading.Event | None = None,
 ) -> Generator[Progress, None, nn.Linear]:
@@ -55,7 +54,7 @@ def train_classifier(
         step,
         optimization,
         count=len(features),
-        batch=batch,
+        batch=config.batch,
         epochs=config.epochs,
         generator=order,
         stop=stop,
@@ -172,6 +171,7 @@ class _Settled:
             return False
         reestimate_batch_norm(self._encoder, self._images, self._order)
         labels = classify(self._encoder, self._classifier, self._images).argmax(1)
-        self._quiet = self._quiet + 1 if bool((labels == self._labels).all()) else 0
+        changed = float((labels != self._labels).float().mean())
+        self._quiet = self._quiet + 1 if changed <= self._config.settled_fraction else 0
         self._labels = labels
         return self._quiet >= self._config.patience

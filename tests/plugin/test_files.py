@@ -37,10 +37,12 @@ def test_dropping_an_imzml_shows_tic_and_ions(opened: Viewer) -> None:
 
 def test_the_canvas_tells_the_current_mz(opened: Viewer, tissue_images: IonImages) -> None:
     text = opened.canvas.overlays.text
+    assert opened.layers["tissue TIC"].visible
     for ion in (3, 9):
         opened.dims.set_current_step(0, ion)
         assert text.visible
         assert f"m/z {tissue_images.mz[ion]:.4f}" in text.text
+    assert not opened.layers["tissue TIC"].visible  # it gave way to the ions
     opened.layers["tissue ions"].visible = False
     assert not text.visible
 

@@ -35,12 +35,9 @@ def mixed_precision(device: torch.device) -> torch.autocast:
 
 @contextmanager
 def limited_threads(count: int | None) -> Iterator[int]:
-    """Use `count` CPU threads inside the block; None takes one per available core.
-
-    More threads than cores make training several times slower.
-    """
+    """Use `count` CPU threads inside the block; None takes `default_threads`."""
     before = torch.get_num_threads()
-    wanted = count or available_cores()
+    wanted = count or default_threads()
     torch.set_num_threads(wanted)
     try:
         yield wanted
@@ -48,7 +45,10 @@ def limited_threads(count: int | None) -> Iterator[int]:
         torch.set_num_threads(before)
 
 
-def available_cores() -> int:
-    """CPU cores this process may use, at most the physical ones torch counts."""
+def default_threads() -> int:
+    """One thread per physical core that this process may use.
+
+    More threads than cores make training several times slower.
+    """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, allowed)
+    return max(1, min(torch.get_num_threads(), allowed))

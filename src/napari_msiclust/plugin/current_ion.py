@@ -8,13 +8,16 @@ from weakref import WeakSet
 from napari.layers import Image, Layer
 from napari.viewer import Viewer
 
-from napari_msiclust.plugin.layers import KEY, IonDataset
+from napari_msiclust.plugin.layers import KEY, IonDataset, TicImage
 
 _followed: WeakSet[Viewer] = WeakSet()
 
 
 def follow_current_plane(viewer: Viewer) -> None:
-    """Show a scale bar, and keep the canvas text at the current ion or cluster; once per viewer."""
+    """Keep the canvas text at the current ion or cluster, and show a scale bar; once per viewer.
+
+    A TIC image lies above its ion images at first, and is hidden when the slider is moved.
+    """
     viewer.canvas.overlays.scale_bar.visible = True
     if viewer in _followed:
         return
@@ -25,12 +28,20 @@ def follow_current_plane(viewer: Viewer) -> None:
         viewer.canvas.overlays.text.text = text
         viewer.canvas.overlays.text.visible = bool(text)
 
-    def watch(event: Any) -> None:
-        event.value.events.visible.connect(update)
+    def move(event: Any) -> None:
+        for layer in viewer.layers:
+            if isinstance(layer.metadata.get(KEY), TicImage):
+                layer.visible = False
         update()
 
-    viewer.dims.events.current_step.connect(update)
-    viewer.layers.events.inserted.connect(watch)
+    def watch(layer: Layer) -> None:
+        layer.events.visible.connect(update)
+        update()
+
+    for layer in viewer.layers:
+        watch(layer)
+    viewer.dims.events.current_step.connect(move)
+    viewer.layers.events.inserted.connect(lambda event: watch(event.value))
     viewer.layers.events.removed.connect(update)
     viewer.layers.events.reordered.connect(update)
 

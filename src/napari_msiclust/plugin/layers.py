@@ -39,6 +39,19 @@ class IonDataset:
     path: Path
 
 
+@dataclass(frozen=True)
+class TicImage:
+    """Marks a TIC layer; it gives way when the user begins to move through the ions.
+
+    Attributes
+    ----------
+    path : Path
+        The imzML file it came from.
+    """
+
+    path: Path
+
+
 @dataclass(frozen=True, eq=False)
 class ClusteredIons:
     """The ion table behind the layers of a result.
@@ -73,7 +86,7 @@ def lazy_stack(images: IonImages) -> da.Array:
 
 
 def ion_layers(images: IonImages, path: Path) -> list[LayerTuple]:
-    """The TIC image, and the stack of all ion images (hidden under it at first)."""
+    """The stack of all ion images, and above it the TIC image."""
     scale = images.grid.pixel_size_um
     tic = images.grid.image(images.tic())
     plane = {"scale": scale, "units": ("um", "um"), "axis_labels": PLANE_AXES}
@@ -99,7 +112,7 @@ def ion_layers(images: IonImages, path: Path) -> list[LayerTuple]:
                 **plane,
                 "colormap": "gray",
                 "contrast_limits": contrast_limits(tic),
-                "metadata": {KEY: {"path": str(path)}},
+                "metadata": {KEY: TicImage(path)},
             },
             "image",
         ),

@@ -12,7 +12,7 @@ from napari.qt.threading import GeneratorWorker, create_worker
 
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import MsiclustError, Stopped
-from napari_msiclust.learning.device import available_cores
+from napari_msiclust.learning.device import default_threads
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.pipeline import clustering_steps
 from napari_msiclust.progress import Progress
@@ -50,7 +50,7 @@ class ClusteringRun:
     def prepare(cls, images: IonImages, config: ClusterConfig) -> ClusteringRun:
         """A run that begins with `start`; one core is left to the window."""
         stop = threading.Event()
-        steps = clustering_steps(images, config, threads=max(1, available_cores() - 1), stop=stop)
+        steps = clustering_steps(images, config, threads=max(1, default_threads() - 1), stop=stop)
         worker = create_worker(_reports, steps, _start_thread=False)
         worker.aborted.connect(steps.close)  # napari quit the worker: free what training holds
         return cls(worker, stop)

@@ -95,6 +95,7 @@ def run_record(result: ClusterResult, source: dict[str, Any] | None) -> dict[str
         "input": source,
         **result.provenance,
         "evidence": result.evidence.to_dict(),
+        "pixels": {"acquired": len(result.grid.rows), "on_tissue": int(result.grid.mask.sum())},
         "clusters": len(result.clusters),
         "ions": len(result.ions),
     }

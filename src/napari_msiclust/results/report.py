@@ -45,7 +45,6 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
     return environment.from_string(template).render(
         run=run,
         shape=result.grid.shape,
-        pixels=len(result.grid.rows),
         pixel_size_um=result.grid.pixel_size_um,
         size_um=(height_um, width_um),
         scale_bar=_scale_bar(width_um),
@@ -73,7 +72,7 @@ def _cluster_entry(
         {
             "mz": f"{images.mz[ion]:.4f}",
             "annotation": images.names[ion],
-            "png": ion_png(images, int(ion), result.config.hotspot_quantile),
+            "png": _ion_png(images.image(ion), result),
         }
         for ion in members[:_THUMBNAILS]
     ]
@@ -81,11 +80,11 @@ def _cluster_entry(
     return {**row, "color": color, "png": _png(mean), "thumbnails": thumbnails}
 
 
-def ion_png(images: IonImages, ion: int, hotspot_quantile: float) -> str:
-    """A small picture of one ion image as a data URI."""
-    image = images.image(ion)
-    inside = image[images.grid.mask]
-    top = float(np.nanquantile(np.where(np.isfinite(inside), inside, np.nan), hotspot_quantile))
+def _ion_png(image: npt.NDArray[np.float32], result: ClusterResult) -> str:
+    """A small picture of an ion image, hotspots clipped as for training."""
+    inside = image[result.grid.mask]
+    inside = inside[np.isfinite(inside)]
+    top = float(np.quantile(inside, result.config.hotspot_quantile)) if len(inside) else 0.0
     step = max(1, math.ceil(max(image.shape) / _THUMBNAIL_SIDE))
     return _png(image[::step, ::step], top or None)
 

@@ -26,6 +26,9 @@ class _Commands(TyperGroup):
         except MsiclustError as error:
             typer.echo(f"msiclust: {error}", err=True)
             raise typer.Exit(2) from error
+        except (OSError, MemoryError) as error:
+            typer.echo(f"msiclust: {error or 'memory ran out'}", err=True)
+            raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
             typer.echo("msiclust: stopped; nothing was written", err=True)
             raise typer.Exit(130) from error
@@ -85,10 +88,7 @@ def info(file: ImzmlArgument, as_json: JsonOption = False) -> None:
             typer.echo(f"{name.replace('_', ' '):22}{_plain(value)}")
         for finding in report.findings:
             if finding.severity != "error":
-                typer.echo(
-                    f"{finding.severity}: "
-                    + "; ".join(filter(None, (finding.fault, finding.consequence, finding.fix)))
-                )
+                typer.echo(f"{finding.severity}: {finding.in_words()}")
     for finding in report.findings:
         if finding.severity == "error":
             raise MsiclustError(finding.fault, fix=finding.fix, path=finding.path or file)
@@ -111,10 +111,10 @@ def extract(
     """Write all ion images: values.npy (ions, pixels), mz.npy, grid.json."""
     from napari_msiclust.msi.extract import extract_ion_images
     from napari_msiclust.msi.imzml import open_imzml
-    from napari_msiclust.results.exports import EXTRACTED_FILES, write_ion_images
+    from napari_msiclust.results.exports import ION_IMAGES, write_ion_images
     from napari_msiclust.results.folder import check_target
 
-    check_target(out, EXTRACTED_FILES)
+    check_target(out, ION_IMAGES)
     with open_imzml(file) as opened, _progress_bar() as report:
         images = extract_ion_images(
             opened,
@@ -158,10 +158,10 @@ def cluster(
         config = config.with_epochs(epochs)
     from napari_msiclust.msi.extract import extract_ion_images
     from napari_msiclust.msi.imzml import open_imzml
-    from napari_msiclust.results.exports import FILES, describe_source, write_result
+    from napari_msiclust.results.exports import RESULT, describe_source, write_result
     from napari_msiclust.results.folder import check_target
 
-    check_target(out, FILES)
+    check_target(out, RESULT)
     wanted = _mz_list(mz)
     with open_imzml(file) as opened, _progress_bar() as report:
         images = extract_ion_images(
@@ -171,9 +171,6 @@ def cluster(
             normalization=None if normalization == "none" else normalization,
             progress=report,
         )
-        from napari_msiclust.pipeline import cluster_ions
-
-        result = cluster_ions(images, config, report)
         source = describe_source(
             opened.path,
             opened.ibd_path,
@@ -181,7 +178,12 @@ def cluster(
             tolerance_ppm=tolerance_ppm,
             normalization=None if normalization == "none" else normalization,
         )
+        from napari_msiclust.pipeline import cluster_ions
+
+        result = cluster_ions(images, config, report)
     write_result(result, images, out, source)
+    for warning in opened.warnings:
+        typer.echo(f"warning: {warning}")
     for note in result.provenance["notes"]:
         typer.echo(f"note: {note}")
     typer.echo(f"{len(result.ions)} ions in {len(result.clusters)} clusters; report: {out / 'report.html'}")
@@ -193,7 +195,7 @@ def _cluster_number(text: str | None) -> dict[str, int | str]:
         return {}
     if text == "auto":
         return {"clusters": "auto"}
-    if not text.isdigit() or int(text) < 2:
+    if not text.isdecimal() or int(text) < 2:
         raise InputError(f"--clusters is {text}", fix="give auto or a number from 2 on")
     return {"clusters": int(text)}
 

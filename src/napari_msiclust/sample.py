@@ -17,20 +17,26 @@ from pyimzml.ImzMLWriter import ImzMLWriter
 from scipy.ndimage import gaussian_filter
 
 from napari_msiclust.errors import FileFormatError, InputError
-from napari_msiclust.results.folder import whole_folder
+from napari_msiclust.results.folder import FolderKind, whole_folder
 
 MSIGHT_PACKAGE = "msight==1.0.24"
 _MSIGHT_FOLDER = "notebooks/example_data/"
 SAMPLES = {
-    "synthetic": frozenset({"synthetic.imzML", "synthetic.ibd", "synthetic_classes.csv"}),
-    "msight": frozenset(
-        {
-            "prostate_example.imzML",
-            "prostate_example.ibd",
-            "prostate_he_example.tif",
-            "LICENSE",
-            "SOURCE.json",
-        }
+    "synthetic": FolderKind(
+        frozenset({"synthetic.imzML", "synthetic.ibd", "synthetic_classes.csv"}),
+        marker="synthetic_classes.csv",
+    ),
+    "msight": FolderKind(
+        frozenset(
+            {
+                "prostate_example.imzML",
+                "prostate_example.ibd",
+                "prostate_he_example.tif",
+                "LICENSE",
+                "SOURCE.json",
+            }
+        ),
+        marker="SOURCE.json",
     ),
 }
 MAIN_FILES = {"synthetic": "synthetic.imzML", "msight": "prostate_example.imzML"}
@@ -170,7 +176,7 @@ def _fetch_msight(folder: Path) -> None:
                 fix="check the network, or take the synthetic sample",
                 path=MSIGHT_PACKAGE,
             )
-        with zipfile.ZipFile(wheels[0]) as wheel:
+        with zipfile.ZipFile(wheels[0]) as wheel:  # pip has checked its hash
             for member in wheel.namelist():
                 name = Path(member).name
                 if member.startswith(_MSIGHT_FOLDER) or member.endswith("licenses/LICENSE"):

@@ -99,7 +99,7 @@ def test_the_cache_is_used_and_follows_the_settings(tissue: Path, monkeypatch: p
     assert uncached
     assert not reused
     np.testing.assert_array_equal(first, again)
-    assert list((cache.cache_folder() / "ion-images").glob("*.part")) == []
+    assert all(entry.suffix == ".npy" for entry in (cache.cache_folder() / "ion-images").iterdir())
 
 
 def test_the_cache_stays_under_its_limit(tissue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,3 +123,21 @@ def test_the_cache_stays_under_its_limit(tissue: Path, monkeypatch: pytest.Monke
 def test_bad_settings(tissue: Path, settings: dict[str, object], said: str) -> None:
     with open_imzml(tissue) as file, pytest.raises(InputError, match=said):
         extract_ion_images(file, **settings)  # type: ignore[arg-type]
+
+
+def test_one_broken_intensity_stays_alone(write_imzml: WriteImzml) -> None:
+    axis = [100.0, 200.0, 300.0]
+    spectra = [(axis, [1, np.nan, 3]), (axis, [np.inf, 5, 6])]
+    for mode, targets in (("processed", axis), ("continuous", None)):
+        path = write_imzml(spectra, [(1, 1), (2, 1)], mode=mode, name=f"{mode}.imzML")
+        with open_imzml(path) as file:
+            images = extract_ion_images(file, targets)
+        assert images.values.tolist() == [[1, 0], [0, 5], [3, 6]]
+
+
+def test_arrays_stored_far_apart_are_read(write_imzml: WriteImzml, monkeypatch: pytest.MonkeyPatch) -> None:
+    spectra = [([100.0, 200.0], [k, 2 * k]) for k in range(5)]
+    path = write_imzml(spectra, [(k + 1, 1) for k in range(5)])
+    monkeypatch.setattr("napari_msiclust.msi.imzml._BLOCK_BYTES", 1)
+    with open_imzml(path) as file:
+        assert extract_ion_images(file, [100.0, 200.0]).values[1].tolist() == [0, 2, 4, 6, 8]

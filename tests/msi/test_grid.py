@@ -38,3 +38,10 @@ def test_the_grid_is_plain_json() -> None:
     assert again["shape"] == [2, 2]
     assert again["rows"] == [0, 1]
     assert again["pixel_size_um"] == [20.0, 10.0]
+
+
+def test_an_unknown_pixel_size_is_not_a_micrometre() -> None:
+    grid = PixelGrid.from_positions(np.array([[1, 1], [2, 2]]), None)
+    assert grid.physical_pixel_size_um is None
+    assert grid.pixel_size_um == (1.0, 1.0)
+    assert grid.to_dict()["pixel_size_um"] is None

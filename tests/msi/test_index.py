@@ -47,7 +47,7 @@ def test_contradicting_number_types_are_settled_by_the_lengths(shared_data: Path
         ("<mzML><spectrum><scan/></spectrum></mzML>", "no pixel position"),
         (
             '<mzML><spectrum><cvParam accession="IMS:1000050" value="one"/></spectrum></mzML>',
-            "'one' is not a number",
+            "'one' is not a usable number",
         ),
         (
             '<mzML><spectrum><cvParam accession="IMS:1000050" value="1"/>'
@@ -84,3 +84,12 @@ def test_a_missing_number_type_is_taken_from_the_lengths(write_imzml: WriteImzml
     index = read_index(path)
     assert index.mz.kinds[0].dtype == np.dtype("<f8")
     assert any("no number type declared" in note for note in index.header.notes)
+
+
+def test_chromatograms_are_no_spectra(write_imzml: WriteImzml) -> None:
+    path = write_imzml([([1, 2], [3, 4])], [(1, 1)])
+    text = path.read_text(encoding="ISO-8859-1")
+    array = '<binaryDataArray><cvParam accession="MS:1000515" value=""/></binaryDataArray>'
+    chromatogram = f"<chromatogramList><chromatogram>{array}</chromatogram></chromatogramList>"
+    path.write_text(text.replace("</run>", chromatogram + "</run>"), encoding="ISO-8859-1")
+    assert len(read_index(path).intensity.offsets) == 1

@@ -94,3 +94,13 @@ def test_shapes_are_checked() -> None:
         IonImages(np.array([1.0, 2.0]), np.zeros((2, 3), dtype=np.float32), grid)
     with pytest.raises(InputError, match="mask"):
         _images([[1.0, 2.0]], (1, 2)).with_mask(np.zeros((3, 3), dtype=bool))
+
+
+@pytest.mark.parametrize("steps", [(2, 1), (2, 2), (3, 3)])
+def test_a_sparse_raster_is_not_empty(steps: tuple[int, int]) -> None:
+    rows, cols = (axis.ravel() for axis in np.mgrid[0 : 200 : steps[0], 0 : 200 : steps[1]])
+    grid = PixelGrid.from_positions(np.stack((cols + 1, rows + 1), axis=1), (1.0, 1.0))
+    images = IonImages(np.array([1.0]), np.full((1, len(rows)), 4, dtype=np.float32), grid)
+    stack, mask = images.training_stack(96)
+    assert mask.mean() > 0.4
+    np.testing.assert_allclose(stack[0][mask], 1, rtol=1e-4)

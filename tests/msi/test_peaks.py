@@ -15,7 +15,7 @@ from tests.conftest import WriteImzml
     ("text", "mz", "names"),
     [
         ("mz\n200.5\n100.25\n", [100.25, 200.5], ("", "")),
-        ("mz,name\n200.5,B\n100.25,A\n", [100.25, 200.5], ("A", "B")),
+        ("mz,name\n200.5,PC#1\n100.25,A\n", [100.25, 200.5], ("A", "PC#1")),
         ("m/z;Annotation\n100.25;A\n200.5;\n", [100.25, 200.5], ("A", "")),
         ("# exported\nformula,adduct,mz\nC6H12O6,+H,181.07\n", [181.07], ("C6H12O6",)),
     ],

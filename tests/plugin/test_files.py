@@ -119,6 +119,23 @@ def test_what_cannot_be_written_is_said() -> None:
         writers.write_image("x.ome.tif", np.zeros((2, 2, 2, 2)), {})
 
 
+def test_wide_integers_and_pyramids_are_written_whole(tmp_path: Path) -> None:
+    labels = np.eye(8, dtype=np.int64) * 5
+    writers.write_labels(str(tmp_path / "l.ome.tif"), labels, {})
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "l.ome.tif"), labels)
+    fine = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    writers.write_image(str(tmp_path / "p.ome.tif"), [fine, fine[::2, ::2]], {})
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "p.ome.tif"), fine)
+    with pytest.raises(InputError, match="too large"):
+        writers.write_labels(str(tmp_path / "x.ome.tif"), np.array([[2**40]]), {})
+
+
+def test_other_files_are_left_to_other_readers(viewer: Viewer, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "plain.tif", np.zeros((4, 5), np.uint8))
+    viewer.open(str(tmp_path / "plain.tif"))  # no dialog about several readers
+    assert len(viewer.layers) == 1
+
+
 def test_the_synthetic_sample_opens(viewer: Viewer) -> None:
     layers = viewer.open_sample(PLUGIN, "synthetic")
     assert [layer.ndim for layer in layers] == [3, 2]

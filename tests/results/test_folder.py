@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from napari_msiclust.errors import OutputError
-from napari_msiclust.results.folder import check_target, whole_folder
+from napari_msiclust.results.folder import FolderKind, check_target, whole_folder
 
-OWN = {"a.txt"}
+OWN = FolderKind(frozenset({"a.txt", "b.txt"}), marker="a.txt")
 
 
 def test_a_folder_appears_whole(run_in: Path) -> None:
@@ -51,6 +52,36 @@ def test_a_users_files_are_never_replaced(run_in: Path) -> None:
     with pytest.raises(OutputError, match=r"holds other files \(chapter.txt\)"), whole_folder(target, OWN):
         raise AssertionError("must not begin")
     assert (target / "chapter.txt").read_text() == "precious"
+
+
+def test_a_file_of_the_same_name_is_not_taken_for_a_result(run_in: Path) -> None:
+    target = run_in / "project"
+    target.mkdir()
+    (target / "b.txt").write_text("precious")
+    with pytest.raises(OutputError, match=r"holds other files \(b.txt\)"):
+        check_target(target, OWN)
+
+
+def test_a_result_that_cannot_take_its_place_is_kept(run_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = run_in / "result"
+    with whole_folder(target, OWN) as folder:
+        (folder / "a.txt").write_text("old")
+    rename = Path.rename
+
+    def refuse(self: Path, other: Path) -> Path:
+        if Path(other) == target and self.name != "old":
+            raise PermissionError(13, "in use")
+        return rename(self, other)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OutputError, match="the files are in") as caught, whole_folder(target, OWN) as folder:
+        (folder / "a.txt").write_text("new")
+    assert (target / "a.txt").read_text() == "old"
+    kept = Path(str(caught.value).rpartition("the files are in ")[2])
+    assert (kept / "a.txt").read_text() == "new"
+    for entry in run_in.iterdir():
+        if entry != target:
+            shutil.rmtree(entry)
 
 
 def test_a_file_in_the_way(run_in: Path) -> None:

@@ -154,7 +154,7 @@ def _stages(
 
 
 def _first_batch(images: Tensor, config: ClusterConfig) -> tuple[int, str]:
-    """Half of the ions, as published, limited by the settings and by the memory that is free.
+    """Half of the ions, as published, limited by the settings and by the memory of the machine.
 
     On a GPU, running out of memory is an exception that training answers with a smaller batch; on
     the CPU it would end the process, so that the batch is limited beforehand.
@@ -163,10 +163,10 @@ def _first_batch(images: Tensor, config: ClusterConfig) -> tuple[int, str]:
     if images.device.type != "cpu":
         return batch, ""
     per_image = _TRAINING_BYTES[config.encoder] * (config.image_size / 96) ** 2
-    affordable = max(4, int(0.6 * psutil.virtual_memory().available / (2 * per_image)))
+    affordable = max(4, int(0.5 * psutil.virtual_memory().total / (2 * per_image)))
     if affordable >= batch:
         return batch, ""
-    return affordable, f"little memory is free: batches of {affordable} instead of {batch} ion images"
+    return affordable, f"little memory: batches of {affordable} instead of {batch} ion images"
 
 
 def _by_size(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

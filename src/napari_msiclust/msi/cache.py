@@ -39,7 +39,7 @@ def load(key: str) -> npt.NDArray[np.float32] | None:
     try:
         values: npt.NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
         os.utime(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         return None
     return values
 
@@ -52,9 +52,9 @@ def store(key: str, values: npt.NDArray[np.float32]) -> None:
         _make_room(folder, values.nbytes)
         if values.nbytes > min(LIMIT_BYTES, shutil.disk_usage(folder).free // 2):
             return
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as stream:
-            np.save(stream, values)
-        Path(stream.name).replace(folder / f"{key}.npy")
+        with tempfile.TemporaryDirectory(dir=folder) as part:
+            np.save(Path(part) / "values.npy", values)
+            (Path(part) / "values.npy").replace(folder / f"{key}.npy")
     except OSError:
         return
 

@@ -35,6 +35,10 @@ class Finding:
     fix: str = ""
     path: Path | None = None
 
+    def in_words(self) -> str:
+        """Fault, consequence and fix in one line."""
+        return "; ".join(filter(None, (self.fault, self.consequence, self.fix)))
+
 
 def find_faults(index: SpectrumIndex, ibd_path: Path) -> list[Finding]:
     """Faults that the index and the size and first bytes of the .ibd show."""

@@ -22,11 +22,13 @@ class PixelGrid:
     rows, cols : ndarray of int32, shape (P,)
         0-based row and column of each pixel, in the order of the file.
     pixel_size_um : tuple of float
-        (height, width) of a pixel in micrometres.
+        (height, width) of a pixel in micrometres; (1, 1) if unknown.
     mask : ndarray of bool, shape (H, W)
         On-tissue pixels; every acquired pixel unless a mask was given.
     origin : tuple of int
         (y, x) of row 0 and column 0 in the 1-based coordinates of the file.
+    pixel_size_known : bool
+        False if the file gives no usable pixel size; then lengths are in pixels.
     """
 
     shape: tuple[int, int]
@@ -35,10 +37,11 @@ class PixelGrid:
     pixel_size_um: tuple[float, float]
     mask: npt.NDArray[np.bool_]
     origin: tuple[int, int] = (1, 1)
+    pixel_size_known: bool = True
 
     @classmethod
     def from_positions(
-        cls, positions: npt.NDArray[np.int32], pixel_size_um: tuple[float, float]
+        cls, positions: npt.NDArray[np.int32], pixel_size_um: tuple[float, float] | None
     ) -> PixelGrid:
         """Grid of imzML positions.
 
@@ -46,8 +49,8 @@ class PixelGrid:
         ----------
         positions : ndarray of int, shape (P, 2 or 3)
             1-based x, y (and z) of each pixel.
-        pixel_size_um : tuple of float
-            (height, width) in micrometres.
+        pixel_size_um : tuple of float or None
+            (height, width) in micrometres, if known.
 
         Raises
         ------
@@ -65,7 +68,15 @@ class PixelGrid:
         cols = (x - x.min()).astype(np.int32)
         mask = np.zeros((height, width), dtype=bool)
         mask[rows, cols] = True
-        return cls((height, width), rows, cols, pixel_size_um, mask, (int(y.min()), int(x.min())))
+        return cls(
+            shape=(height, width),
+            rows=rows,
+            cols=cols,
+            pixel_size_um=pixel_size_um or (1.0, 1.0),
+            mask=mask,
+            origin=(int(y.min()), int(x.min())),
+            pixel_size_known=pixel_size_um is not None,
+        )
 
     @property
     def acquired(self) -> npt.NDArray[np.bool_]:
@@ -73,6 +84,11 @@ class PixelGrid:
         acquired = np.zeros(self.shape, dtype=bool)
         acquired[self.rows, self.cols] = True
         return acquired
+
+    @property
+    def physical_pixel_size_um(self) -> tuple[float, float] | None:
+        """(height, width) of a pixel in micrometres; None if unknown."""
+        return self.pixel_size_um if self.pixel_size_known else None
 
     @property
     def on_tissue(self) -> npt.NDArray[np.bool_]:
@@ -103,6 +119,6 @@ class PixelGrid:
             "shape": list(self.shape),
             "rows": self.rows.tolist(),
             "cols": self.cols.tolist(),
-            "pixel_size_um": list(self.pixel_size_um),
+            "pixel_size_um": list(self.pixel_size_um) if self.pixel_size_known else None,
             "origin": list(self.origin),
         }

@@ -34,14 +34,21 @@ class ImzmlFile:
     metadata : ImzmlMetadata
     grid : PixelGrid
     index : SpectrumIndex
+    warnings : tuple of str
+        Faults that do not keep the file from being used.
     """
 
-    def __init__(self, path: Path, ibd_path: Path, index: SpectrumIndex) -> None:
+    def __init__(
+        self, path: Path, ibd_path: Path, index: SpectrumIndex, warnings: tuple[str, ...] = ()
+    ) -> None:
         self.path = path
         self.ibd_path = ibd_path
         self.index = index
+        self.warnings = warnings
         self.metadata = read_metadata(index)
-        self.grid = PixelGrid.from_positions(index.positions, self.metadata.pixel_size_um)
+        self.grid = PixelGrid.from_positions(
+            index.positions, self.metadata.pixel_size_um if self.metadata.pixel_size_known else None
+        )
         self._lock = threading.Lock()
         self._ibd = ibd_path.open("rb")
 
@@ -81,25 +88,33 @@ class ImzmlFile:
         return self._read(self.index.mz, pixel), self._read(self.index.intensity, pixel)
 
     def spectra(self) -> Iterator[Spectrum]:
-        """m/z and intensity of every pixel in the file's order, in blocks of bounded size."""
+        """m/z and intensity of every pixel in the file's order, in blocks of bounded size.
+
+        Intensities that are not finite are given as zero; `spectrum` gives them as they are.
+        """
         mz, intensity = self.index.mz, self.index.intensity
         shared = self.shared_mz()
+        low, high = self._bounds
         for first, last in self._blocks():
+            if shared is None and high[first] - low[first] > _BLOCK_BYTES:
+                mz_own, own_intensity = self.spectrum(first)  # its arrays lie far apart
+                yield mz_own, _finite(own_intensity)
+                continue
             start, block = self._read_span(first, last, with_mz=shared is None)
             for pixel in range(first, last):
                 own = shared if shared is not None else self._decode(mz, pixel, block, start)
-                yield own, self._decode(intensity, pixel, block, start)
+                yield own, _finite(self._decode(intensity, pixel, block, start))
 
     def intensity_blocks(self) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         """For a shared m/z axis: first pixel and intensities (pixels, M) of each block."""
         intensity = self.index.intensity
         for first, last in self._blocks():
             start, block = self._read_span(first, last, with_mz=False)
-            rows = [self._decode(intensity, pixel, block, start) for pixel in range(first, last)]
+            rows = [_finite(self._decode(intensity, pixel, block, start)) for pixel in range(first, last)]
             yield first, np.asarray(rows, dtype=np.float32)
 
     def _blocks(self) -> Iterator[tuple[int, int]]:
-        """Runs of pixels whose data span at most a block; a pixel larger than that stands alone."""
+        """Runs of pixels whose data span at most a block; a pixel that spans more stands alone."""
         low, high = self._bounds
         first = 0
         while first < len(low):
@@ -156,6 +171,11 @@ class ImzmlFile:
         return values.astype(np.float64)
 
 
+def _finite(intensity: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Intensities with what is not a number, or infinite, as zero: it would spread to other ions."""
+    return intensity if np.isfinite(intensity).all() else np.nan_to_num(intensity, posinf=0.0, neginf=0.0)
+
+
 def open_imzml(path: str | Path) -> ImzmlFile:
     """Open an imzML file and its .ibd.
 
@@ -177,10 +197,12 @@ def open_imzml(path: str | Path) -> ImzmlFile:
     path = Path(path)
     index = read_index(path)
     ibd_path = find_ibd(path)
-    for finding in find_faults(index, ibd_path):
+    findings = find_faults(index, ibd_path)
+    for finding in findings:
         if finding.severity == "error":
             raise FileFormatError(finding.fault, fix=finding.fix, path=finding.path or path)
-    return ImzmlFile(path, ibd_path, index)
+    warnings = (finding for finding in findings if finding.severity == "warning")
+    return ImzmlFile(path, ibd_path, index, tuple(finding.in_words() for finding in warnings))
 
 
 def find_ibd(path: Path) -> Path:

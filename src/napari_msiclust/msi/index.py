@@ -195,8 +195,9 @@ class _Scanner:
             self._position = [None, None, None]
             self._roles = []
         elif name == "binaryDataArray":
-            self._external = [None, None, None]
-            self._terms = []
+            if self._position is not None:  # not one of a chromatogram
+                self._external = [None, None, None]
+                self._terms = []
         else:
             self._start_header(name, attrs)
 
@@ -241,10 +242,13 @@ class _Scanner:
 
     def _integer(self, attrs: dict[str, str], what: str) -> int:
         try:
-            return int(float(attrs.get("value", "")))
+            number = int(float(attrs.get("value", "")))
+            if abs(number) < (2**31 if what == "pixel position" else 2**62):
+                return number
+            raise ValueError
         except (ValueError, OverflowError):
             raise FileFormatError(
-                f"spectrum {self._count + 1}: {what} {attrs.get('value', '')!r} is not a number",
+                f"spectrum {self._count + 1}: {what} {attrs.get('value', '')!r} is not a usable number",
                 fix="export the file again",
                 path=self.path,
             ) from None
@@ -269,7 +273,7 @@ class _Scanner:
         self._external = None
         role = next((term for term in terms if term in self._columns), None)
         if role is None or external is None:
-            return  # another array, such as ion mobility
+            return  # another array, such as ion mobility, or one of a chromatogram
         self._roles.append(role)
         offset, length, encoded = external
         if offset is None or length is None or offset < 0 or length < 0:

@@ -118,7 +118,7 @@ class IonImages:
         top, left = (size - inner[0]) // 2, (size - inner[1]) // 2
         place = (slice(None), slice(top, top + inner[0]), slice(left, left + inner[1]))
         stack = np.zeros((len(self), size, size), dtype=np.float32)
-        covered = weight >= 0.5
+        covered = weight >= 0.5 * np.quantile(weight[weight > 0], 0.9)  # sparse rasters have small weights
         divisor = np.where(covered, weight, np.inf)
         for first, block in self.scaled(hotspot_quantile):
             image = np.zeros((len(block), *self.grid.shape), dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,8 @@ def read_mz_list(path: str | Path) -> MzList:
     """
     path = Path(path)
     try:
-        table = pd.read_csv(path, sep=_separator(path), comment="#", skipinitialspace=True)
+        lines = [line for line in path.read_text("utf-8-sig").splitlines() if not line.startswith("#")]
+        table = pd.read_csv(io.StringIO("\n".join(lines)), sep=_separator(lines), skipinitialspace=True)
     except FileNotFoundError:
         raise FileFormatError("no such file", fix="check the path", path=path) from None
     except (OSError, ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
@@ -78,10 +80,9 @@ def read_mz_list(path: str | Path) -> MzList:
     return MzList(mz[order], tuple(names[row] for row in order))
 
 
-def _separator(path: Path) -> str:
+def _separator(lines: list[str]) -> str:
     """The separator that is most frequent in the header line."""
-    with path.open(encoding="utf-8-sig") as stream:
-        header = next((line for line in stream if line.strip() and not line.startswith("#")), "")
+    header = next((line for line in lines if line.strip()), "")
     return max(",;\t", key=header.count)
 
 

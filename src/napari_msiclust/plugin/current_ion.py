@@ -28,9 +28,12 @@ def follow_current_plane(viewer: Viewer) -> None:
         viewer.canvas.overlays.text.text = text
         viewer.canvas.overlays.text.visible = bool(text)
 
+    gave_way: WeakSet[Layer] = WeakSet()
+
     def move(event: Any) -> None:
         for layer in viewer.layers:
-            if isinstance(layer.metadata.get(KEY), TicImage):
+            if isinstance(layer.metadata.get(KEY), TicImage) and layer not in gave_way:
+                gave_way.add(layer)
                 layer.visible = False
         update()
 
@@ -50,7 +53,7 @@ def plane_text(viewer: Viewer) -> str:
     """What the topmost visible stack shows: an ion with its m/z, or a cluster."""
     for layer in reversed(viewer.layers):
         if layer.visible and isinstance(layer, Image) and layer.ndim == 3:
-            plane = int(viewer.dims.current_step[viewer.dims.ndim - 3])
+            plane = round(float(layer.world_to_data(viewer.dims.point)[-3]))
             text = _describe(layer, plane)
             if text:
                 return text
@@ -59,8 +62,8 @@ def plane_text(viewer: Viewer) -> str:
 
 def _describe(layer: Layer, plane: int) -> str:
     dataset = layer.metadata.get(KEY)
-    if isinstance(dataset, IonDataset) and plane < len(dataset.images):
+    if isinstance(dataset, IonDataset) and 0 <= plane < len(dataset.images):
         name = dataset.images.names[plane]
         return f"m/z {dataset.images.mz[plane]:.4f}" + (f"  {name}" if name else "")
     channels = layer.metadata.get("channels") or []
-    return str(channels[plane]) if plane < len(channels) else ""
+    return str(channels[plane]) if 0 <= plane < len(channels) else ""

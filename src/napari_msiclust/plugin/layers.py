@@ -89,7 +89,8 @@ def ion_layers(images: IonImages, path: Path) -> list[LayerTuple]:
     """The stack of all ion images, and above it the TIC image."""
     scale = images.grid.pixel_size_um
     tic = images.grid.image(images.tic())
-    plane = {"scale": scale, "units": ("um", "um"), "axis_labels": PLANE_AXES}
+    unit = "um" if images.grid.pixel_size_known else "pixel"
+    plane = {"scale": scale, "units": (unit, unit), "axis_labels": PLANE_AXES}
     middle = images.values[len(images) // 2]
     return [
         (
@@ -97,7 +98,7 @@ def ion_layers(images: IonImages, path: Path) -> list[LayerTuple]:
             {
                 "name": f"{path.stem} ions",
                 "scale": (1, *scale),
-                "units": ("pixel", "um", "um"),
+                "units": ("pixel", unit, unit),
                 "axis_labels": ("ion", *PLANE_AXES),
                 "colormap": "inferno",
                 "contrast_limits": contrast_limits(middle),
@@ -176,7 +177,7 @@ def label_features(columns: dict[str, list[Any]], count: int) -> pd.DataFrame:
     """Features of labels 0..count: row 0 is the background, `index` is the label."""
     table = pd.DataFrame(columns)
     if "index" not in table:
-        table.insert(0, "index", table["cluster"] if "cluster" in table else np.arange(1, len(table) + 1))
+        table.insert(0, "index", table["cluster"] if "cluster" in table else np.arange(len(table)))
     if not (table["index"] == 0).any():
         table = pd.concat([pd.DataFrame({"index": [0]}), table], ignore_index=True)
     return table

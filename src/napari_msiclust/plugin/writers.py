@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from napari.layers._multiscale_data import MultiScaleData
 
 from napari_msiclust.errors import InputError
 from napari_msiclust.plugin.layers import KEY, ClusteredIons, IonDataset
@@ -68,13 +70,12 @@ def write_ion_table(path: str, data: Any, attributes: dict[str, Any]) -> list[st
 
 
 def _write(path: str, data: Any, attributes: dict[str, Any], like: TiffImage) -> None:
-    pixels = np.asarray(data)
-    if pixels.ndim - like.rgb not in (2, 3):
+    pixels = np.asarray(data[0] if isinstance(data, MultiScaleData | list) else data)
+    if pixels.ndim - like.rgb not in ((2,) if like.rgb else (2, 3)):
         raise InputError(
             f"a layer with {pixels.ndim} axes", fix="choose rows and columns, or a stack", path=path
         )
-    if pixels.dtype == bool:
-        pixels = pixels.astype(np.uint8)
+    pixels = _storable(pixels, path)
     write_ome_tiff(
         Path(path),
         TiffImage(
@@ -87,6 +88,20 @@ def _write(path: str, data: Any, attributes: dict[str, Any], like: TiffImage) ->
             like.extra,
         ),
     )
+
+
+def _storable(pixels: npt.NDArray[Any], path: str) -> npt.NDArray[Any]:
+    """The pixels in a type that OME-TIFF knows; wide integers only if nothing is lost."""
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8)
+    if pixels.dtype == np.float16:
+        return pixels.astype(np.float32)
+    if pixels.dtype in (np.int64, np.uint64):
+        narrow = np.uint32 if pixels.min(initial=0) >= 0 else np.int32
+        if pixels.min(initial=0) < np.iinfo(narrow).min or pixels.max(initial=0) > np.iinfo(narrow).max:
+            raise InputError("numbers too large for OME-TIFF", fix="convert the layer's data type", path=path)
+        return pixels.astype(narrow)
+    return pixels
 
 
 def _pixel_size_um(attributes: dict[str, Any]) -> tuple[float, float] | None:

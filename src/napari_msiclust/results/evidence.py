@@ -47,6 +47,8 @@ class Evidence:
                 f"are in one cluster (kappa {self.isotope_kappa:.2f}; 0 is chance, 1 is perfect). Such pairs "
                 "are often isotopes of one molecule and then share its distribution."
             )
+        elif self.isotope_pairs:
+            said.append("All ions are in one cluster, so isotopes cannot tell how good it is.")
         else:
             said.append("No two ions differ by one 13C, so isotopes cannot tell how good the clusters are.")
         if self.colocalization_within is not None and self.colocalization_between is not None:

@@ -15,7 +15,7 @@ import pandas as pd
 from napari_msiclust.errors import FileFormatError
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import ClusterResult
-from napari_msiclust.results.folder import whole_folder
+from napari_msiclust.results.folder import FolderKind, whole_folder
 from napari_msiclust.results.ome_tiff import TiffImage, read_ome_tiff, write_ome_tiff
 from napari_msiclust.results.overview import write_overview
 from napari_msiclust.results.report import render_report
@@ -23,15 +23,17 @@ from napari_msiclust.results.report import render_report
 IONS, CLUSTERS = "ions.csv", "clusters.csv"
 MEAN_IMAGES, DOMINANT_MAP = "mean_ion_images.ome.tif", "dominant_cluster.ome.tif"
 EMBEDDING, RUN, REPORT, OVERVIEW = "embedding.npy", "run.json", "report.html", "overview.png"
-FILES = frozenset({IONS, CLUSTERS, MEAN_IMAGES, DOMINANT_MAP, EMBEDDING, RUN, REPORT, OVERVIEW})
-EXTRACTED_FILES = frozenset({"values.npy", "mz.npy", "grid.json"})
+RESULT = FolderKind(
+    frozenset({IONS, CLUSTERS, MEAN_IMAGES, DOMINANT_MAP, EMBEDDING, RUN, REPORT, OVERVIEW}), marker=RUN
+)
+ION_IMAGES = FolderKind(frozenset({"values.npy", "mz.npy", "grid.json"}), marker="grid.json")
 
 
 def mean_images_tiff(result: ClusterResult) -> TiffImage:
     """Mean ion images as a stack with one channel per cluster."""
     return TiffImage(
         result.mean_images,
-        result.grid.pixel_size_um,
+        result.grid.physical_pixel_size_um,
         "mean ion images",
         tuple(f"cluster {number}" for number in result.clusters["cluster"]),
     )
@@ -41,7 +43,7 @@ def dominant_map_tiff(result: ClusterResult) -> TiffImage:
     """The dominant cluster map as labels."""
     return TiffImage(
         result.dominant_cluster_map,
-        result.grid.pixel_size_um,
+        result.grid.physical_pixel_size_um,
         "dominant cluster map",
         kind="labels",
         extra={"features": result.clusters.to_dict("list")},
@@ -75,7 +77,7 @@ def write_result(
     """
     out = Path(out)
     run = run_record(result, source)
-    with whole_folder(out, FILES) as folder:
+    with whole_folder(out, RESULT) as folder:
         result.ions.to_csv(folder / IONS, index=False, lineterminator="\n")
         result.clusters.to_csv(folder / CLUSTERS, index=False, lineterminator="\n")
         write_ome_tiff(folder / MEAN_IMAGES, mean_images_tiff(result))
@@ -118,7 +120,7 @@ def _sha256(path: Path) -> str:
 def write_ion_images(images: IonImages, out: str | Path) -> Path:
     """Write values.npy (N, P), mz.npy (N,) and grid.json as a folder, whole or not at all."""
     out = Path(out)
-    with whole_folder(out, EXTRACTED_FILES) as folder:
+    with whole_folder(out, ION_IMAGES) as folder:
         np.save(folder / "values.npy", images.values)
         np.save(folder / "mz.npy", images.mz)
         (folder / "grid.json").write_text(json.dumps(images.grid.to_dict()), encoding="utf-8")

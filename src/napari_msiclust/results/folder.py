@@ -1,23 +1,40 @@
-"""Result folders that appear whole or not at all."""
+"""Folders of files that appear whole or not at all."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari_msiclust.errors import OutputError
 
+_LEFT_BY_DESKTOPS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
-def check_target(target: Path, own_files: Collection[str]) -> None:
+
+@dataclass(frozen=True)
+class FolderKind:
+    """What a folder of ours holds.
+
+    Attributes
+    ----------
+    files : frozenset of str
+        All names that may be in it.
+    marker : str
+        The file without which a folder is not taken for one of ours.
+    """
+
+    files: frozenset[str]
+    marker: str
+
+
+def check_target(target: Path, kind: FolderKind) -> None:
     """Make sure that a folder can be written, before any work is done.
 
-    Parameters
-    ----------
-    own_files : collection of str
-        Names that an earlier result may have left in the target; such a result is replaced.
+    An existing folder may be empty, or hold nothing but an earlier result of the same kind.
 
     Raises
     ------
@@ -27,13 +44,14 @@ def check_target(target: Path, own_files: Collection[str]) -> None:
     if target.exists() and not target.is_dir():
         raise OutputError("is a file", fix="choose another folder", path=target)
     try:
-        strangers = sorted(entry.name for entry in target.iterdir() if entry.name not in own_files)
+        names = {entry.name for entry in target.iterdir()} - _LEFT_BY_DESKTOPS
     except (FileNotFoundError, NotADirectoryError):
-        strangers = []
+        names = set()
     except OSError as error:
         raise OutputError(
             f"cannot be read ({error.strerror})", fix="choose another folder", path=target
         ) from error
+    strangers = sorted(names if kind.marker not in names else names - kind.files)
     if strangers:
         raise OutputError(
             f"holds other files ({', '.join(strangers[:3])})", fix="choose a new or empty folder", path=target
@@ -52,39 +70,57 @@ def _working_folder(target: Path) -> Path:
 
 
 @contextmanager
-def whole_folder(target: Path, own_files: Collection[str]) -> Iterator[Path]:
+def whole_folder(target: Path, kind: FolderKind) -> Iterator[Path]:
     """A temporary folder beside the target that takes its place when the block ends well.
 
     Raises
     ------
     OutputError
-        As `check_target`, or the disk is full.
+        As `check_target`; or the disk is full; or the target cannot be replaced, and then the
+        message names the folder where the files were kept.
     """
-    check_target(target, own_files)
+    target = target.resolve()
+    check_target(target, kind)
     working = _working_folder(target)
     try:
         yield working
-        working.chmod(0o755)
-        _swap(working, target)
     except OSError as error:
+        shutil.rmtree(working, ignore_errors=True)
         raise OutputError(
             f"cannot be written ({error.strerror or error})", fix="check rights and free space", path=target
         ) from error
-    finally:
+    except BaseException:
         shutil.rmtree(working, ignore_errors=True)
+        raise
+    try:
+        working.chmod(0o777 & ~_umask())
+        _swap(working, target)
+    except OSError as error:
+        raise OutputError(
+            f"cannot be replaced ({error.strerror or error})", fix=f"the files are in {working}", path=target
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _swap(working: Path, target: Path) -> None:
-    """Put the new folder in place of the old one; the old one stays until the new one is there."""
+    """Put the new folder in place of the old one, which is deleted only when the new one is there."""
     if not target.exists():
         working.rename(target)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent)) / "old"
-    target.rename(old)
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
+    try:
+        target.rename(aside / "old")
+    except OSError:
+        aside.rmdir()
+        raise
     try:
         working.rename(target)
-    except OSError:
-        old.rename(target)
+    except BaseException:
+        (aside / "old").rename(target)
         raise
-    finally:
-        shutil.rmtree(old.parent, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)

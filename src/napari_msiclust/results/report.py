@@ -39,14 +39,12 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
     )
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     colors = cluster_colors(len(result.clusters))
-    height_um, width_um = (
-        length * size for length, size in zip(result.grid.shape, result.grid.pixel_size_um, strict=True)
-    )
+    width_um = result.grid.shape[1] * result.grid.pixel_size_um[1]
     return environment.from_string(template).render(
         run=run,
         shape=result.grid.shape,
-        pixel_size_um=result.grid.pixel_size_um,
-        size_um=(height_um, width_um),
+        pixel_size_um=result.grid.physical_pixel_size_um,
+        unit="µm" if result.grid.pixel_size_known else "pixels",
         scale_bar=_scale_bar(width_um),
         evidence=result.evidence.sentences(),
         map_meaning=DOMINANT_MAP_MEANING,
@@ -114,7 +112,7 @@ def _scale_bar(width_um: float) -> dict[str, float]:
     rough = max(width_um / 4, 1e-9)
     power = 10.0 ** math.floor(math.log10(rough))
     length = max(factor * power for factor in (1, 2, 5) if factor * power <= rough)
-    return {"um": length, "percent": 100 * length / width_um}
+    return {"length": length, "percent": 100 * length / width_um}
 
 
 def _curves_svg(history: pd.DataFrame) -> str:

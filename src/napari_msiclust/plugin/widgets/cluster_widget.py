@@ -134,6 +134,7 @@ class ClusterWidget(QWidget):
             return
         for data, settings, kind in result_layers(result, self._dataset):
             self.viewer.add_layer(Layer.create(data, settings, kind))
+        self.viewer.dims.set_point(self.viewer.dims.ndim - 3, 0.0)
         seconds = result.provenance["seconds"]["total"]
         self.status.setText(
             f"{len(result.ions)} ions in {len(result.clusters)} clusters, {seconds:.0f} s. "
@@ -162,7 +163,7 @@ class ClusterWidget(QWidget):
             if isinstance(other, Image) and other.ndim == 3:
                 other.visible = other is layer
         self.viewer.layers.move(self.viewer.layers.index(layer), len(self.viewer.layers))
-        self.viewer.dims.set_current_step(self.viewer.dims.ndim - 3, row)
+        self.viewer.dims.set_point(self.viewer.dims.ndim - 3, float(row))
         layer.contrast_limits = contrast_limits(layer.metadata[KEY].images.image(row))
 
     def _stack_of_table(self) -> Image | None:

@@ -129,8 +129,9 @@ class ClusterConfig(_Settings):
 _PRESETS: dict[Preset, dict[str, object]] = {
     "paper": {},
     "fast": {
-        "max_batch": 48,
-        "contrastive": {"epochs": 12},
+        "image_size": 64,
+        "max_batch": 64,
+        "contrastive": {"epochs": 20},
         "self_labeling": {"epochs": 12},
     },
 }

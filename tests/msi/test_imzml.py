@@ -129,3 +129,14 @@ def test_closing_frees_the_file(write_imzml: WriteImzml) -> None:
         pass
     with pytest.raises(ValueError, match="closed"):
         file.spectrum(0)
+
+
+@pytest.mark.parametrize("compression", [None, ZlibCompression()])
+def test_empty_spectra_are_empty(write_imzml: WriteImzml, compression: object) -> None:
+    names = () if compression is None else ("mz_compression", "intensity_compression")
+    path = write_imzml([([1.0], [2.0]), ([3.0], [4.0])], POSITIONS[:2], **dict.fromkeys(names, compression))
+    text = path.read_text(encoding="ISO-8859-1")
+    text = text.replace('name="external array length" value="1"', 'name="external array length" value="0"')
+    path.write_text(text, encoding="ISO-8859-1")
+    with open_imzml(path) as file:
+        assert [len(mz) for mz, _ in file.spectra()] == [0, 0]

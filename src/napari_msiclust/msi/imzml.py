@@ -154,11 +154,13 @@ class ImzmlFile:
     def _decode(self, part: ArrayIndex, pixel: int, block: bytes, start: int) -> npt.NDArray[np.float64]:
         kind = part.kinds[part.kind[pixel]]
         begin, length = int(part.offsets[pixel]) - start, int(part.lengths[pixel])
+        if length == 0:
+            return np.empty(0)
         try:
             if kind.zlib:
                 packed = memoryview(block)[begin : begin + int(part.encoded_lengths[pixel])]
                 limit = length * kind.dtype.itemsize
-                raw = zlib.decompressobj().decompress(packed, limit) if length else b""
+                raw = zlib.decompressobj().decompress(packed, limit)
                 values = np.frombuffer(raw, kind.dtype, length)
             else:
                 values = np.frombuffer(block, kind.dtype, length, begin)

@@ -131,7 +131,7 @@ _PRESETS: dict[Preset, dict[str, object]] = {
     "fast": {
         "image_size": 64,
         "max_batch": 64,
-        "contrastive": {"epochs": 20},
-        "self_labeling": {"epochs": 12},
+        "contrastive": {"epochs": 14},
+        "self_labeling": {"epochs": 10},
     },
 }

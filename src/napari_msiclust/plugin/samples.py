@@ -33,7 +33,7 @@ def real_tissue() -> list[LayerTuple]:
     path = folder / MAIN_FILES["msight"]
     if not path.exists():
         make_sample("msight", folder)
-    stain = tifffile.imread(folder / "prostate_he_example.tif")
+    stain = tifffile.imread(folder / "prostate_he_example.tif", is_ome=False)
     layers = read_imzml_layers(str(path))
     return [(stain, _stain_settings(), "image"), *layers]
 

@@ -6,17 +6,17 @@ from itertools import pairwise
 
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
-from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QSizePolicy
 
 from napari_msiclust.progress import Progress
 
 _LINE, _OTHER_LINE = "#56B4E9", "#E69F00"
+_TEXT = "#8f8f8f"  # readable in the dark and in the light theme
 _HEIGHT = 150
 
 
 class LossPlot(FigureCanvasQTAgg):
-    """Loss of every step, one line per stage, in the colours of the theme."""
+    """Loss of every step, one line per stage."""
 
     def __init__(self) -> None:
         super().__init__(Figure(layout="constrained"))
@@ -43,7 +43,6 @@ class LossPlot(FigureCanvasQTAgg):
             self._draw()
 
     def _draw(self) -> None:
-        text = self.palette().color(QPalette.ColorRole.WindowText).name()
         self.figure.set_facecolor("none")
         self.setStyleSheet("background: transparent")
         axes = self._axes
@@ -54,10 +53,10 @@ class LossPlot(FigureCanvasQTAgg):
             color = (_LINE, _OTHER_LINE)[number % 2]
             axes.plot(range(start, end), self._losses[start:end], lw=1.2, color=color)
         for start in bounds[1:-1]:
-            axes.axvline(start, color=text, lw=0.5, ls=":")
-        axes.set_xlabel("step", color=text, fontsize=8)
-        axes.set_ylabel("loss", color=text, fontsize=8)
-        axes.tick_params(colors=text, labelsize=7)
+            axes.axvline(start, color=_TEXT, lw=0.5, ls=":")
+        axes.set_xlabel("step", color=_TEXT, fontsize=8)
+        axes.set_ylabel("loss", color=_TEXT, fontsize=8)
+        axes.tick_params(colors=_TEXT, labelsize=7)
         for spine in axes.spines.values():
-            spine.set_color(text)
+            spine.set_color(_TEXT)
         self.draw_idle()

@@ -173,7 +173,7 @@ def test_the_form_becomes_a_config(widget: ClusterWidget) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_crop_of_real_tissue_goes_all_the_way(qtbot: QtBot, viewer: Viewer, shared_data: Path) -> None:
+def test_a_crop_of_real_tissue_goes_all_the_way(shared_data: Path, qtbot: QtBot, viewer: Viewer) -> None:
     path = shared_data / "msight" / "prostate_example.imzML"
     with open_imzml(path) as file:
         whole = extract_ion_images(file, cache=False)

@@ -102,7 +102,8 @@ def main() -> None:
     parser.add_argument("--presets", default="fast,paper")
     parser.add_argument("--seeds", default="0,1,2")
     options = parser.parse_args()
-    presets, seeds = options.presets.split(","), [int(seed) for seed in options.seeds.split(",")]
+    presets = [name for name in options.presets.split(",") if name]
+    seeds = [int(seed) for seed in options.seeds.split(",")]
     with open_imzml(DATA / "uterus13" / "uterus13.imzML") as file:
         images = extract_ion_images(file)
     truth = pd.read_csv(DATA / "uterus13" / "uterus13.csv").sort_values("mz", kind="stable")["label"]

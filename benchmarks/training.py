@@ -1,6 +1,6 @@
 """Speed of contrastive training, as ratios in one run: memory layout, huge pages, share of the views.
 
-Each variant runs in its own process, since huge pages are chosen when torch starts; the variants
+Each variant runs in its own process, since torch chooses huge pages when it starts; the variants
 take turns, so that a noisy machine troubles all of them alike.
 
 usage: python benchmarks/training.py [--batch 48] [--steps 6]
@@ -13,24 +13,23 @@ import json
 import os
 import subprocess
 import sys
+import time
 
-VARIANTS = {
+import torch
+
+from napari_msiclust.config import ViewConfig
+from napari_msiclust.learning.losses import nt_xent
+from napari_msiclust.learning.views import random_view, to_network_input
+from napari_msiclust.learning.weights import load_encoder
+
+VARIANTS: dict[str, dict[str, str]] = {
     "as shipped": {},
     "NCHW layout": {"layout": "nchw"},
-    "without huge pages": {"pages": "0"},
+    "with huge pages": {"pages": "1"},
 }
 
 
 def measure(batch: int, steps: int, layout: str) -> None:
-    import time
-
-    from napari_msiclust.config import ViewConfig  # isort: skip
-    from napari_msiclust.learning.losses import nt_xent
-    from napari_msiclust.learning.views import random_view, to_network_input
-    from napari_msiclust.learning.weights import load_encoder  # sets up torch's allocator first
-
-    import torch  # isort: skip
-
     memory_format = torch.contiguous_format if layout == "nchw" else torch.channels_last
     encoder, _ = load_encoder("efficientnet-lite0", "bundled", 0)
     encoder.to(memory_format=memory_format).train()  # type: ignore[call-overload]

@@ -176,7 +176,7 @@ def _fetch_msight(folder: Path) -> None:
                 fix="check the network, or take the synthetic sample",
                 path=MSIGHT_PACKAGE,
             )
-        with zipfile.ZipFile(wheels[0]) as wheel:  # pip has checked its hash
+        with zipfile.ZipFile(wheels[0]) as wheel:
             for member in wheel.namelist():
                 name = Path(member).name
                 if member.startswith(_MSIGHT_FOLDER) or member.endswith("licenses/LICENSE"):

@@ -64,11 +64,13 @@ def test_confident_images_teach_encoder_and_classifier() -> None:
     assert moved > 0
 
 
-def test_no_confident_image_is_no_error() -> None:
-    probabilities, seen, moved = _self_label(SelfLabelingConfig(epochs=2, confidence_quantile=0.999999))
+def test_no_confident_image_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_msiclust.learning.self_labeling.confidence_threshold", lambda *_: 1.0)
+    probabilities, seen, moved = _self_label(SelfLabelingConfig(epochs=2))
     assert torch.isfinite(probabilities).all()
-    assert all(step.confident_fraction is not None and step.confident_fraction < 0.5 for step in seen)
-    assert moved == 0 or any(step.loss is not None for step in seen)
+    assert [step.loss for step in seen] == [None] * len(seen)
+    assert {step.confident_fraction for step in seen} == {0.0}
+    assert moved == 0
 
 
 def test_training_ends_when_labels_settle() -> None:

@@ -57,6 +57,8 @@ imports: $(VENV)/lint.done  ## check that no layer imports what stands above it
 	$(BIN)/lint-imports
 
 bench: $(VENV)/test.done  ## measure quality and speed on the shared data (long)
+	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/mutations.py
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/training.py
 

@@ -4,15 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 
 from napari_msiclust.errors import InputError
 from napari_msiclust.msi import cache
 from napari_msiclust.msi.extract import extract_ion_images
 from napari_msiclust.msi.imzml import open_imzml
-from napari_msiclust.msi.peaks import MzList
+from napari_msiclust.msi.ion_list import IonList
 from napari_msiclust.progress import Progress
 from tests.conftest import WriteImzml
+from tests.imzml_files import Layout, MadeSpectrum, write_made
 
 
 def _slow_sums(file: object, targets: npt.NDArray[np.float64], ppm: float) -> npt.NDArray[np.float64]:
@@ -80,7 +82,9 @@ def test_normalized_spectra_have_the_same_size(write_imzml: WriteImzml, normaliz
 
 def test_names_travel_with_the_ions(tissue: Path) -> None:
     with open_imzml(tissue) as file:
-        images = extract_ion_images(file, MzList(np.array([500.0, 600.0]), ("A", "B")))
+        images = extract_ion_images(
+            file, IonList(np.array([500.0, 600.0]), pd.DataFrame({"name": ["A", "B"]}))
+        )
     assert images.names == ("A", "B")
 
 
@@ -93,7 +97,7 @@ def test_the_cache_is_used_and_follows_the_settings(tissue: Path, monkeypatch: p
     first, worked = extract()
     again, reused = extract()
     _, other = extract(normalization="tic")
-    _, uncached = extract(cache=False)
+    _, uncached = extract(normalization="tic", cache=False)
     assert worked
     assert other
     assert uncached
@@ -135,9 +139,10 @@ def test_one_broken_intensity_stays_alone(write_imzml: WriteImzml) -> None:
         assert images.values.tolist() == [[1, 0], [0, 5], [3, 6]]
 
 
-def test_arrays_stored_far_apart_are_read(write_imzml: WriteImzml, monkeypatch: pytest.MonkeyPatch) -> None:
-    spectra = [([100.0, 200.0], [k, 2 * k]) for k in range(5)]
-    path = write_imzml(spectra, [(k + 1, 1) for k in range(5)])
-    monkeypatch.setattr("napari_msiclust.msi.imzml._BLOCK_BYTES", 1)
+def test_arrays_stored_far_apart_are_read(tmp_path: Path) -> None:
+    """All m/z first, then all intensities, with gaps: no block of the file holds both."""
+    axis = np.arange(100.0, 300.0)
+    spectra = [MadeSpectrum(k + 1, 1, None, axis, axis * (k + 1)) for k in range(5)]
+    path = write_made(tmp_path / "apart.imzML", spectra, Layout(array_order="by_kind", gap=64))
     with open_imzml(path) as file:
-        assert extract_ion_images(file, [100.0, 200.0]).values[1].tolist() == [0, 2, 4, 6, 8]
+        assert extract_ion_images(file, [100.0, 200.0]).values[1].tolist() == [200, 400, 600, 800, 1000]

@@ -38,9 +38,9 @@ def test_continuous_spectra_share_an_axis(write_imzml: WriteImzml) -> None:
         shared = file.shared_mz()
         assert shared is not None
         np.testing.assert_array_equal(shared, axis)
-        blocks = list(file.intensity_blocks())
-    assert [first for first, _ in blocks] == [0]
-    np.testing.assert_array_equal(blocks[0][1], [[1, 2], [3, 4]])
+        (block,) = file.reader.blocks()
+    assert (block.first, block.last) == (0, 2)
+    np.testing.assert_array_equal(block.intensity, [1, 2, 3, 4])
 
 
 def test_the_standard_examples_agree_with_each_other(shared_data: Path) -> None:

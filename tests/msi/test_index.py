@@ -8,7 +8,7 @@ import pytest
 from pyimzml.ImzMLParser import ImzMLParser
 
 from napari_msiclust.errors import FileFormatError
-from napari_msiclust.msi.index import read_index
+from napari_msiclust.msi.scan import read_index
 from tests.conftest import WriteImzml
 
 

@@ -43,13 +43,13 @@ def test_findings_on_odd_files(shared_data: Path, name: str, severity: str, said
 def test_an_unsorted_axis_is_noted(shared_data: Path) -> None:
     notes = _faults(shared_data / "msight" / "prostate_example.imzML", "note")
     assert "not sorted" in notes
-    assert "1 m/z values occur twice" in notes
+    assert "holds values twice" in notes
 
 
 def test_planes_duplicates_and_counts(write_imzml: WriteImzml) -> None:
     spectrum = ([1.0], [1.0])
     planes = write_imzml([spectrum] * 2, [(1, 1, 1), (1, 1, 2)], name="planes.imzML")
-    assert "2 z planes" in _faults(planes, "error")
+    assert "2 z planes" in _faults(planes, "note")
     twice = write_imzml([spectrum] * 3, [(1, 1), (1, 1), (2, 1)], name="twice.imzML")
     assert "1 pixels were acquired more than once" in _faults(twice, "warning")
     fewer = write_imzml([spectrum] * 2, [(1, 1), (2, 1)], name="fewer.imzML")

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
+import threading
 from pathlib import Path
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 from platformdirs import user_cache_path
 
+from napari_msiclust.errors import OutputError
 from napari_msiclust.msi.imzml import ImzmlFile
 
 LIMIT_BYTES = 8 << 30
-_FORMAT = 1
+_FORMAT = 2
+_FOLDER = "ion-images"
+_PART = ".part"
+
+FloatArray = npt.NDArray[np.float32]
 
 
 def cache_folder() -> Path:
@@ -25,43 +33,164 @@ def cache_folder() -> Path:
 
 
 def cache_key(file: ImzmlFile, *settings: object) -> str:
-    """Key of an extraction: both files' path, size and time, the UUID, and the settings."""
+    """Key of an extraction: path, size and time of all files, the UUID, and the settings."""
     parts: list[object] = [_FORMAT, file.metadata.uuid]
-    for path in (file.path, file.ibd_path):
+    for path in file.data_files:
         stat = path.stat()
         parts += [path.resolve(), stat.st_size, stat.st_mtime_ns]
     return hashlib.sha256(repr([*map(str, parts), *map(str, settings)]).encode()).hexdigest()[:32]
 
 
-def load(key: str) -> npt.NDArray[np.float32] | None:
+def load(key: str) -> FloatArray | None:
     """Memory-mapped values (N, P) of an earlier extraction, or None."""
-    path = cache_folder() / "ion-images" / f"{key}.npy"
+    path = cache_folder() / _FOLDER / f"{key}.npy"
     try:
-        values: npt.NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+        values: FloatArray = np.load(path, mmap_mode="r", allow_pickle=False)
         os.utime(path)
     except (OSError, ValueError, EOFError):
         return None
     return values
 
 
-def store(key: str, values: npt.NDArray[np.float32]) -> None:
-    """Keep values for later; a full disk or a folder without rights only costs the reuse."""
-    folder = cache_folder() / "ion-images"
-    try:
+def size() -> int:
+    """Bytes that extracted ion images take."""
+    return sum(path.stat().st_size for path in (cache_folder() / _FOLDER).glob("*"))
+
+
+def clear() -> int:
+    """Remove all extracted ion images; returns the bytes set free."""
+    freed = 0
+    for path in (cache_folder() / _FOLDER).glob("*"):
+        with contextlib.suppress(OSError):
+            freed += path.stat().st_size
+            path.unlink()
+    return freed
+
+
+class ImageSink(Protocol):
+    """Takes ion images as they are read, a few pixels at a time, from several threads."""
+
+    def write(self, first: int, tile: FloatArray) -> None:
+        """Put the values (N, n) of pixels from `first` on into place."""
+
+    def finish(self) -> FloatArray:
+        """All values (N, P)."""
+
+    def discard(self) -> None:
+        """Forget everything; nothing is left behind."""
+
+
+class MemorySink:
+    """Keeps ion images in memory.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (N, P).
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self._values = np.empty(shape, np.float32)
+
+    def write(self, first: int, tile: FloatArray) -> None:
+        """Put the values (N, n) of pixels from `first` on into place."""
+        self._values[:, first : first + tile.shape[1]] = tile
+
+    def finish(self) -> FloatArray:
+        """All values (N, P)."""
+        return self._values
+
+    def discard(self) -> None:
+        """Nothing to do."""
+
+
+class CacheSink:
+    """Writes ion images into the cache; they appear there when they are whole.
+
+    The file is written at given places instead of through a memory map, so that what was written
+    does not count as memory of this process.
+
+    Parameters
+    ----------
+    key : str
+    shape : tuple of int
+        (N, P).
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written.
+    """
+
+    def __init__(self, key: str, shape: tuple[int, int]) -> None:
+        folder = cache_folder() / _FOLDER
         folder.mkdir(parents=True, exist_ok=True)
-        _make_room(folder, values.nbytes)
-        if values.nbytes > min(LIMIT_BYTES, shutil.disk_usage(folder).free // 2):
+        self._key, self._shape = key, shape
+        self._target = folder / f"{key}.npy"
+        handle, name = tempfile.mkstemp(suffix=_PART, dir=folder)
+        self._part = Path(name)
+        self._lock = threading.Lock()
+        self._stream = os.fdopen(handle, "wb", buffering=0)
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._stream, header)
+        self._start = self._stream.tell()
+        self._stream.truncate(self._start + 4 * shape[0] * shape[1])
+
+    @classmethod
+    def if_room(cls, key: str, shape: tuple[int, int]) -> Self | None:
+        """A sink, or None where the cache cannot take so much."""
+        folder = cache_folder() / _FOLDER
+        wanted = 4 * shape[0] * shape[1]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _make_room(folder, wanted)
+            if wanted > min(LIMIT_BYTES, shutil.disk_usage(folder).free // 2):
+                return None
+            return cls(key, shape)
+        except OSError:
+            return None
+
+    def write(self, first: int, tile: FloatArray) -> None:
+        """Put the values (N, n) of pixels from `first` on into place."""
+        rows = np.ascontiguousarray(tile, dtype="<f4")
+        try:
+            for ion, row in enumerate(rows):
+                self._write_at(self._start + 4 * (ion * self._shape[1] + first), memoryview(row).cast("B"))
+        except OSError as error:
+            raise OutputError(
+                f"the cache cannot be written ({error.strerror})",
+                fix="free some space, or set MSICLUST_CACHE to a folder with more",
+                path=self._target.parent,
+            ) from error
+
+    def _write_at(self, offset: int, row: memoryview) -> None:
+        if hasattr(os, "pwrite"):
+            while row:
+                written = os.pwrite(self._stream.fileno(), row, offset)
+                row, offset = row[written:], offset + written
             return
-        with tempfile.TemporaryDirectory(dir=folder) as part:
-            np.save(Path(part) / "values.npy", values)
-            (Path(part) / "values.npy").replace(folder / f"{key}.npy")
-    except OSError:
-        return
+        with self._lock:
+            self._stream.seek(offset)
+            self._stream.write(row)
+
+    def finish(self) -> FloatArray:
+        """All values (N, P), memory-mapped."""
+        self._stream.close()
+        self._part.replace(self._target)
+        values = load(self._key)
+        if values is None:
+            raise OutputError("the cache cannot be read back", fix="set MSICLUST_CACHE", path=self._target)
+        return values
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        self._stream.close()
+        self._part.unlink(missing_ok=True)
 
 
 def _make_room(folder: Path, wanted: int) -> None:
-    """Drop the entries used longest ago until `wanted` bytes fit under the limit."""
-    entries = sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime)
+    """Drop the entries used longest ago, and what broken runs left, until `wanted` bytes fit."""
+    entries = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)
     used = sum(path.stat().st_size for path in entries)
     for path in entries:
         if used + wanted <= LIMIT_BYTES:

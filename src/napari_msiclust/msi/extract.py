@@ -1,39 +1,51 @@
-"""All ion images of a file in one pass."""
+"""All ion images of a file in one pass, in bounded memory."""
 
 from __future__ import annotations
 
+import itertools
+import os
+import threading
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_msiclust.errors import InputError
+from napari_msiclust.errors import InputError, Stopped
 from napari_msiclust.msi import cache as image_cache
+from napari_msiclust.msi.cache import CacheSink, ImageSink, MemorySink
 from napari_msiclust.msi.imzml import ImzmlFile
+from napari_msiclust.msi.index import ArrayKind
 from napari_msiclust.msi.ion_images import IonImages
-from napari_msiclust.msi.peaks import MzList, is_profile_axis, pick_peaks
+from napari_msiclust.msi.ion_list import DEFAULT_TOLERANCE, IonList, Tolerance
+from napari_msiclust.msi.peaks import PeakSettings, is_profile, peak_steps
+from napari_msiclust.msi.spectra import SpectrumBlock
+from napari_msiclust.msi.windows import Windows, WindowSums, shared_axis_members
 from napari_msiclust.progress import Progress, ProgressCallback, drain
 
-DEFAULT_TOLERANCE_PPM = 20.0
+DEFAULT_MEMORY_BYTES = 512 << 20
+_LARGEST_TILE = 4096
+_REFERENCE_SPECTRA = 1_000
+_MOST_THREADS = 6
 
 Normalization = Literal["tic", "rms", "median"]
-_NORMS: dict[str, Callable[[npt.NDArray[np.float64]], float]] = {
-    "tic": lambda spectrum: float(spectrum.sum()),
-    "rms": lambda spectrum: float(np.sqrt(np.mean(spectrum**2))) if len(spectrum) else 0.0,
-    "median": lambda spectrum: float(np.median(spectrum[spectrum > 0])) if (spectrum > 0).any() else 0.0,
-}
-
-_Steps = Generator[Progress, None, npt.NDArray[np.float32]]
+NORMALIZATIONS: tuple[Normalization, ...] = ("tic", "rms", "median")
+_ToImages = Callable[[SpectrumBlock], npt.NDArray[np.float32]]
 
 
 def extract_ion_images(
     file: ImzmlFile,
-    mz: Sequence[float] | npt.NDArray[np.float64] | MzList | None = None,
+    mz: Sequence[float] | npt.NDArray[np.float64] | IonList | None = None,
     *,
-    tolerance_ppm: float = DEFAULT_TOLERANCE_PPM,
+    tolerance_ppm: float | None = None,
+    tolerance_da: float | None = None,
     normalization: Normalization | None = None,
+    peaks: PeakSettings | None = None,
     cache: bool = True,
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
     progress: ProgressCallback | None = None,
 ) -> IonImages:
     """Ion images of a file.
@@ -41,16 +53,23 @@ def extract_ion_images(
     Parameters
     ----------
     file : ImzmlFile
-    mz : array of float or MzList, optional
+    mz : array of float or IonList, optional
         m/z to image. None takes the file's own axis where it is centroided and shared by all
-        pixels, and otherwise peaks picked from the mean spectrum.
-    tolerance_ppm : float
-        Intensities within this distance of an m/z are summed. The file's own axis needs none.
+        pixels, and otherwise peaks picked from the spectra.
+    tolerance_ppm, tolerance_da : float, optional
+        Half width of an m/z window, in ppm or in Da; 20 ppm if neither is given. Intensities in the
+        window are summed. The file's own axis needs none, and picked peaks bring their own windows.
     normalization : {'tic', 'rms', 'median'}, optional
-        Divides each spectrum by its sum, root mean square, or median of positive values; the mean
-        of the divisors is kept as a factor, so that intensities stay in their range.
+        Divides each spectrum by its sum, root mean square, or median of positive values; the result
+        is multiplied by the mean divisor of up to 1,000 evenly spread spectra, so that intensities
+        stay in their range.
+    peaks : PeakSettings, optional
+        How peaks are picked.
     cache : bool
         Reuse an earlier extraction of the same file with the same settings, and keep this one.
+        Without it, values are in memory, or a view on the .ibd where its layout allows that.
+    memory_bytes : int
+        About how much memory may be used while reading, besides values that are kept in memory.
     progress : callable, optional
         Receives `Progress`.
 
@@ -65,97 +84,203 @@ def extract_ion_images(
         A setting is out of range.
     FileFormatError
         The data of a spectrum are damaged.
+    OutputError
+        The cache cannot be written.
     """
-    if not (0 < tolerance_ppm < 1e5):
-        raise InputError(f"tolerance_ppm is {tolerance_ppm}", fix="give a value between 0 and 100000")
-    if normalization is not None and normalization not in _NORMS:
-        raise InputError(f"unknown normalization {normalization!r}", fix=f"choose one of {', '.join(_NORMS)}")
-    axis = file.shared_mz()
-    own_axis = mz is None and axis is not None and not _is_profile(file, axis)
-    targets = _targets(file, mz, axis if own_axis else None, tolerance_ppm)
-    key = image_cache.cache_key(file, targets.mz.tobytes(), tolerance_ppm, normalization, own_axis)
-    values = image_cache.load(key) if cache else None
-    if values is None or values.shape != (len(targets.mz), len(file)):
-        if own_axis and axis is not None:
-            steps = _take_axis(file, np.argsort(axis, kind="stable"), normalization)
-        else:
-            steps = _sum_windows(file, targets.mz, tolerance_ppm, normalization)
-        values = drain(steps, progress)
-        if cache:
-            image_cache.store(key, values)
-    return IonImages(targets.mz, values, file.grid, targets.names)
-
-
-def _is_profile(file: ImzmlFile, axis: npt.NDArray[np.float64]) -> bool:
-    return file.metadata.spectrum_type == "profile" or is_profile_axis(axis)
-
-
-def _targets(
-    file: ImzmlFile,
-    mz: Sequence[float] | npt.NDArray[np.float64] | MzList | None,
-    own_axis: npt.NDArray[np.float64] | None,
-    tolerance_ppm: float,
-) -> MzList:
-    if isinstance(mz, MzList):
-        return mz
-    if mz is not None:
-        values = np.sort(np.asarray(mz, dtype=np.float64).ravel())
-        if not len(values) or not (np.isfinite(values) & (values > 0)).all():
-            raise InputError("the m/z list is empty or holds a value that is no positive number")
-    elif own_axis is not None:
-        values = np.sort(own_axis)
-    else:
-        values = pick_peaks(file, tolerance_ppm)
-    return MzList(values, ("",) * len(values))
-
-
-def _take_axis(file: ImzmlFile, order: npt.NDArray[np.intp], normalization: Normalization | None) -> _Steps:
-    """Columns of a shared axis, in the given order."""
-    values = np.empty((len(order), len(file)), dtype=np.float32)
-    divisor = np.ones(len(file))
-    for first, block in file.intensity_blocks():
-        values[:, first : first + len(block)] = block.T[order]
-        if normalization is not None:
-            norm = _NORMS[normalization]
-            divisor[first : first + len(block)] = [norm(row.astype(np.float64)) for row in block]
-        yield Progress("reading ion images", first + len(block), len(file))
-    return _normalized(values, divisor, normalization)
-
-
-def _sum_windows(
-    file: ImzmlFile,
-    targets: npt.NDArray[np.float64],
-    tolerance_ppm: float,
-    normalization: Normalization | None,
-) -> _Steps:
-    """Sums of the intensities within the tolerance of each target."""
-    reach = targets * tolerance_ppm * 1e-6
-    low, high = targets - reach, targets + reach
-    values = np.empty((len(targets), len(file)), dtype=np.float32)
-    divisor = np.ones(len(file))
-    for pixel, (mz, intensity) in enumerate(file.spectra()):
-        if len(mz) > 1 and (mz[1:] < mz[:-1]).any():
-            order = np.argsort(mz, kind="stable")
-            mz, intensity = mz[order], intensity[order]
-        running = np.concatenate(([0.0], np.cumsum(intensity)))
-        values[:, pixel] = running[np.searchsorted(mz, high, "right")] - running[np.searchsorted(mz, low)]
-        if normalization is not None:
-            divisor[pixel] = _NORMS[normalization](intensity)
-        if pixel % 512 == 511 or pixel == len(file) - 1:
-            yield Progress("reading ion images", pixel + 1, len(file))
-    return _normalized(values, divisor, normalization)
-
-
-def _normalized(
-    values: npt.NDArray[np.float32], divisor: npt.NDArray[np.float64], normalization: Normalization | None
-) -> npt.NDArray[np.float32]:
-    if normalization is None:
-        return values
-    usable = divisor > 0
-    factor = (
-        np.where(usable, divisor[usable].mean() / np.where(usable, divisor, 1), 0)
-        if usable.any()
-        else divisor
+    tolerance = Tolerance.of(tolerance_ppm, tolerance_da)
+    steps = extraction_steps(
+        file,
+        mz,
+        tolerance=tolerance,
+        normalization=normalization,
+        peaks=peaks,
+        cache=cache,
+        memory_bytes=memory_bytes,
     )
-    values *= factor.astype(np.float32)
-    return values
+    return drain(steps, progress)
+
+
+def extraction_steps(
+    file: ImzmlFile,
+    mz: Sequence[float] | npt.NDArray[np.float64] | IonList | None = None,
+    *,
+    tolerance: Tolerance = DEFAULT_TOLERANCE,
+    normalization: Normalization | None = None,
+    peaks: PeakSettings | None = None,
+    cache: bool = True,
+    memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    stop: threading.Event | None = None,
+) -> Generator[Progress, None, IonImages]:
+    """`extract_ion_images` as a generator of `Progress` that `stop` ends with `Stopped`."""
+    if normalization is not None and normalization not in NORMALIZATIONS:
+        choices = ", ".join(NORMALIZATIONS)
+        raise InputError(f"unknown normalization {normalization!r}", fix=f"choose one of {choices}")
+    axis = file.shared_mz()
+    order: npt.NDArray[np.intp] | None = None
+    if mz is None and axis is not None and not file.has_mobility and not is_profile(file, axis):
+        order = np.argsort(axis, kind="stable")
+        ions = IonList(axis[order])
+    elif mz is None:
+        ions = yield from peak_steps(file, peaks or PeakSettings(), stop=stop)
+    else:
+        ions = mz if isinstance(mz, IonList) else IonList.of(mz)
+    windows = None if order is not None else ions.windows(tolerance, with_mobility=file.has_mobility)
+    identity = ions.mz.tobytes() if windows is None else windows.to_bytes()
+    shape = (len(ions), len(file))
+    key = image_cache.cache_key(file, identity, normalization, order is not None)
+    values = image_cache.load(key) if cache else None
+    if values is None or values.shape != shape:
+        sink: ImageSink | None = CacheSink.if_room(key, shape) if cache else None
+        values = None
+        if sink is None and order is not None and normalization is None:
+            values = _in_place(file, order)
+        if values is None:
+            to_images = _own_axis(order) if windows is None else _windowed(file, axis, windows)
+            plan = _Plan(file, to_images, shape, normalization, memory_bytes, stop)
+            values = yield from _read(plan, sink or MemorySink(shape))
+    return IonImages(ions.mz, values, file.grid, ions.names, ions.table())
+
+
+def _own_axis(order: npt.NDArray[np.intp] | None) -> _ToImages:
+    """Columns of a shared axis, by m/z."""
+
+    def take(block: SpectrumBlock) -> npt.NDArray[np.float32]:
+        values = block.intensity.reshape(len(block), -1).T
+        return values if order is None else values[order]
+
+    if order is not None and (np.diff(order) == 1).all():
+        order = None
+    return take
+
+
+def _windowed(file: ImzmlFile, axis: npt.NDArray[np.float64] | None, windows: Windows) -> _ToImages:
+    """Sums within windows."""
+    if axis is None or file.has_mobility:
+        return WindowSums(windows, axis)
+    members = shared_axis_members(axis, windows)
+    return lambda block: (members @ block.intensity.reshape(len(block), -1).T).astype(np.float32)
+
+
+def _in_place(file: ImzmlFile, order: npt.NDArray[np.intp]) -> npt.NDArray[np.float32] | None:
+    """Ion images as a view (N, P) on the .ibd, if it holds just these numbers; else None.
+
+    The cache is preferred where it has room: there, an ion image is one piece, here it is one number
+    from every spectrum.
+    """
+    part = file.index.intensity
+    steps = np.diff(part.offsets)
+    plain = part.kinds == (ArrayKind(np.dtype("<f4"), zlib=False),)
+    sorted_axis = bool((order == np.arange(len(order))).all())
+    if (
+        not plain
+        or not sorted_axis
+        or len(steps) == 0
+        or steps[0] <= 0
+        or steps[0] % 4
+        or (steps != steps[0]).any()
+    ):
+        return None
+    if any(block.repaired for block in file.reader.blocks()):
+        return None
+    width = int(steps[0]) // 4
+    stored: npt.NDArray[np.float32] = np.memmap(
+        file.ibd_path, "<f4", "r", int(part.offsets[0]), ((len(file) - 1) * width + len(order),)
+    )
+    return np.lib.stride_tricks.as_strided(
+        stored, (len(order), len(file)), (4, int(steps[0])), writeable=False
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What is read, and how."""
+
+    file: ImzmlFile
+    to_images: _ToImages
+    shape: tuple[int, int]
+    normalization: Normalization | None
+    memory_bytes: int
+    stop: threading.Event | None
+
+    @property
+    def threads(self) -> int:
+        """One more than there are cores, as some wait for the disk; but few."""
+        return min(_MOST_THREADS, (os.cpu_count() or 1) + 1)
+
+    def tiles(self) -> list[list[int]]:
+        """Edges of the blocks of each tile; a tile is what one thread reads and writes at a time."""
+        room = self.memory_bytes // (2 * self.threads)
+        largest = int(np.clip(room // (8 * max(self.shape[0], 1)), 16, _LARGEST_TILE))
+        tiles: list[list[int]] = []
+        current = [0]
+        for edge in self.file.reader.block_edges()[1:]:
+            current.append(edge)
+            if edge - current[0] >= largest:
+                tiles.append(current)
+                current = [edge]
+        return [*tiles, current] if len(current) > 1 else tiles
+
+
+def _read(plan: _Plan, sink: ImageSink) -> Generator[Progress, None, npt.NDArray[np.float32]]:
+    """Read all tiles with a few threads, in the order of the file; the sink gets each when it is done."""
+    reference = _mean_divisor(plan)
+    tiles = plan.tiles()
+    waiting: deque[Future[int]] = deque()
+    pool = ThreadPoolExecutor(plan.threads, thread_name_prefix="msiclust-read")
+    try:
+        for edges in tiles:
+            waiting.append(pool.submit(_read_tile, plan, sink, edges, reference))
+            if len(waiting) > plan.threads:
+                yield Progress("reading ion images", waiting.popleft().result(), plan.shape[1])
+            if plan.stop is not None and plan.stop.is_set():
+                raise Stopped
+        while waiting:
+            yield Progress("reading ion images", waiting.popleft().result(), plan.shape[1])
+        return sink.finish()
+    except BaseException:
+        pool.shutdown(wait=True, cancel_futures=True)
+        sink.discard()
+        raise
+    finally:
+        pool.shutdown(wait=True)
+
+
+def _read_tile(plan: _Plan, sink: ImageSink, edges: list[int], reference: float) -> int:
+    """Read some neighbouring pixels; returns the pixel behind the last."""
+    first = edges[0]
+    tile = np.empty((plan.shape[0], edges[-1] - first), np.float32)
+    for begin, end in itertools.pairwise(edges):
+        block = plan.file.reader.block(begin, end)
+        target = tile[:, begin - first : end - first]
+        target[:] = plan.to_images(block)
+        if plan.normalization is not None:
+            divisor = _divisors(block, plan.normalization)
+            target *= np.divide(reference, divisor, out=np.zeros(len(block)), where=divisor > 0).astype(
+                np.float32
+            )
+    sink.write(first, tile)
+    return edges[-1]
+
+
+def _divisors(block: SpectrumBlock, normalization: Normalization) -> npt.NDArray[np.float64]:
+    """What each spectrum (n,) of a block is divided by."""
+    if normalization == "tic":
+        return block.sums()
+    if normalization == "rms":
+        length = np.maximum(np.diff(block.starts), 1)
+        return np.sqrt(block.sums(block.intensity.astype(np.float64) ** 2) / length)
+    spectra = [
+        block.intensity[begin:end] for begin, end in zip(block.starts[:-1], block.starts[1:], strict=True)
+    ]
+    return np.array([np.median(one[one > 0]) if (one > 0).any() else 0.0 for one in spectra])
+
+
+def _mean_divisor(plan: _Plan) -> float:
+    if plan.normalization is None:
+        return 1.0
+    pixels = np.linspace(0, len(plan.file) - 1, min(_REFERENCE_SPECTRA, len(plan.file))).astype(int)
+    divisors = [
+        _divisors(plan.file.reader.block(pixel, pixel + 1), plan.normalization)[0] for pixel in pixels
+    ]
+    used = [divisor for divisor in divisors if divisor > 0]
+    return float(np.mean(used)) if used else 1.0

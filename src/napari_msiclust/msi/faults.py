@@ -8,11 +8,16 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import label
 
+from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.index import ArrayIndex, SpectrumIndex
 from napari_msiclust.msi.metadata import read_metadata
 
 Severity = Literal["error", "warning", "note"]
+
+_MOST_ZLIB_GAIN = 1100  # deflate cannot shrink data further
+_OPEN_DAMAGED = "copy or export the file again; to see what is left, open it as damaged"
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Finding:
         What is wrong, what it means for the result, how to go on.
     path : Path or None
         The file at fault, if it is not the .imzML itself.
+    recoverable : bool
+        Whether the rest of the file can be read in spite of an error, if the user asks for it.
     """
 
     severity: Severity
@@ -34,6 +41,7 @@ class Finding:
     consequence: str = ""
     fix: str = ""
     path: Path | None = None
+    recoverable: bool = False
 
     def in_words(self) -> str:
         """Fault, consequence and fix in one line."""
@@ -43,73 +51,131 @@ class Finding:
 def find_faults(index: SpectrumIndex, ibd_path: Path) -> list[Finding]:
     """Faults that the index and the size and first bytes of the .ibd show."""
     return [
-        *_storage_findings(index, ibd_path),
-        *_position_findings(index),
-        *_declaration_findings(index),
+        *_damage(index, ibd_path),
+        *_identity(index, ibd_path),
+        *_positions(index),
+        *find_contradictions(index),
     ]
 
 
-def _storage_findings(index: SpectrumIndex, ibd_path: Path) -> list[Finding]:
-    findings = []
+def readable_pixels(index: SpectrumIndex, ibd_path: Path) -> npt.NDArray[np.intp]:
+    """Pixels whose arrays lie in the file, apart from each other, and fit together."""
     size = ibd_path.stat().st_size
-    cut = _ends(index.mz) > size
-    cut |= _ends(index.intensity) > size
-    if cut.any():
+    bad = _beyond(index, size) | _uneven(index) | _misfit(index) | _overlapping(index)
+    return np.flatnonzero(~bad)
+
+
+def _parts(index: SpectrumIndex) -> list[ArrayIndex]:
+    return [part for part in (index.mz, index.intensity, index.mobility) if part is not None]
+
+
+def _beyond(index: SpectrumIndex, size: int) -> npt.NDArray[np.bool_]:
+    beyond: npt.NDArray[np.bool_] = np.any([part.ends > size for part in _parts(index)], axis=0)
+    return beyond
+
+
+def _uneven(index: SpectrumIndex) -> npt.NDArray[np.bool_]:
+    uneven: npt.NDArray[np.bool_] = np.any(
+        [part.lengths != index.intensity.lengths for part in _parts(index)], axis=0
+    )
+    return uneven
+
+
+def _misfit(index: SpectrumIndex) -> npt.NDArray[np.bool_]:
+    """Arrays whose number of bytes cannot hold their number of values."""
+    bad = np.zeros(len(index), bool)
+    for part in _parts(index):
+        itemsize = np.array([kind.dtype.itemsize for kind in part.kinds])[part.kind]
+        zipped = np.array([kind.zlib for kind in part.kinds])[part.kind]
+        wanted = part.lengths * itemsize
+        room = np.where(zipped, part.encoded_lengths * _MOST_ZLIB_GAIN, part.encoded_lengths)
+        bad |= (part.lengths > 0) & ((wanted > room) | (~zipped & (wanted != room)))
+    return bad
+
+
+def _overlapping(index: SpectrumIndex) -> npt.NDArray[np.bool_]:
+    """Arrays that share bytes with another one without being the same one."""
+    offsets, ends, role, pixel = [], [], [], []
+    for number, part in enumerate(_parts(index)):
+        filled = np.flatnonzero(part.lengths > 0)
+        spans, first = np.unique(
+            np.stack([part.offsets[filled], part.ends[filled]]), axis=1, return_index=True
+        )
+        offsets.append(spans[0])
+        ends.append(spans[1])
+        role.append(np.full(len(first), number))
+        pixel.append(filled[first])
+    start, stop, owner = np.concatenate(offsets), np.concatenate(ends), np.concatenate(pixel)
+    order = np.argsort(start, kind="stable")
+    reach = np.maximum.accumulate(stop[order])
+    hit = np.flatnonzero(start[order][1:] < reach[:-1]) + 1
+    bad = np.zeros(len(index), bool)
+    bad[owner[order][hit]] = True
+    return bad
+
+
+def _damage(index: SpectrumIndex, ibd_path: Path) -> list[Finding]:
+    findings = []
+    total = len(index)
+    if index.header.damage:
         findings.append(
             Finding(
                 "error",
-                f"truncated: {int(cut.sum())} of {len(cut)} pixels lie beyond the end of the file",
-                "those pixels would be missing or wrong",
-                "copy or export the file again",
-                ibd_path,
+                f"{index.header.damage}, after {total} spectra",
+                "later spectra are lost",
+                _OPEN_DAMAGED,
+                recoverable=True,
             )
         )
-    uuid = read_metadata(index).uuid
-    with ibd_path.open("rb") as stream:
-        stored = stream.read(16).hex()
-    if uuid and stored != uuid:
-        findings.append(
-            Finding(
-                "warning",
-                "the .ibd carries another UUID than the .imzML",
-                "the two files may not belong together",
-                "check that both come from the same export",
-                ibd_path,
-            )
-        )
-    lengths = index.mz.lengths != index.intensity.lengths
-    if lengths.any():
-        findings.append(
-            Finding(
-                "error",
-                f"{int(lengths.sum())} spectra have m/z and intensity arrays of different lengths",
-                fix="export the file again",
-            )
-        )
+    size = ibd_path.stat().st_size
+    faults = (
+        (_beyond(index, size), f"truncated: {{}} of {total} pixels lie beyond the end of the file", ibd_path),
+        (_uneven(index), "{} spectra have m/z and intensity arrays of different lengths", None),
+        (_misfit(index), "{} spectra have arrays whose bytes do not fit their number type and length", None),
+        (_overlapping(index), "{} spectra have arrays that overlap others", None),
+    )
+    for bad, fault, path in faults:
+        if bad.any():
+            what = "those pixels would be missing or wrong"
+            text = fault.format(int(bad.sum()))
+            findings.append(Finding("error", text, what, _OPEN_DAMAGED, path, recoverable=True))
     empty = int((index.intensity.lengths == 0).sum())
     if empty:
         findings.append(Finding("note", f"{empty} spectra are empty", "their pixels count as zero"))
     return findings
 
 
-def _ends(part: ArrayIndex) -> npt.NDArray[np.int64]:
-    return np.where(part.lengths > 0, part.offsets + part.encoded_lengths, 0)
+def _identity(index: SpectrumIndex, ibd_path: Path) -> list[Finding]:
+    uuid = read_metadata(index).uuid
+    if not uuid:
+        return [Finding("note", "no UUID", "it cannot be checked that the .ibd belongs to this .imzML")]
+    with ibd_path.open("rb") as stream:
+        stored = stream.read(16).hex()
+    if stored == uuid:
+        return []
+    return [
+        Finding(
+            "warning",
+            "the .ibd carries another UUID than the .imzML",
+            "the two files may not belong together",
+            "check that both come from the same export",
+            ibd_path,
+        )
+    ]
 
 
-def _position_findings(index: SpectrumIndex) -> list[Finding]:
+def _positions(index: SpectrumIndex) -> list[Finding]:
     findings = []
     positions = index.positions
     planes = np.unique(positions[:, 2])
     if len(planes) > 1:
         findings.append(
-            Finding(
-                "error",
-                f"the file holds {len(planes)} z planes",
-                "ion images are two-dimensional",
-                "export one section per file",
-            )
+            Finding("note", f"{len(planes)} z planes", "they are clustered together; layers have a z axis")
         )
-    pixels, counts = np.unique(positions, axis=0, return_counts=True)
+    elif planes[0] != 1:
+        findings.append(Finding("note", f"the only z plane is {planes[0]}", "it is shown as a flat image"))
+    signed = np.column_stack([positions, index.polarity])
+    pixels, counts = np.unique(signed, axis=0, return_counts=True)
     if len(pixels) < len(positions):
         findings.append(
             Finding(
@@ -118,50 +184,109 @@ def _position_findings(index: SpectrumIndex) -> list[Finding]:
                 "images show the last spectrum of such a pixel",
             )
         )
-    width, height = np.ptp(positions[:, :2], axis=0) + 1
-    missing = int(width) * int(height) - len(np.unique(positions[:, :2], axis=0))
+    width, height = np.ptp(positions[:, :2].astype(np.int64), axis=0) + 1
+    missing = int(width) * int(height) * len(planes) - len(np.unique(positions, axis=0))
     if missing > 0:
+        size = f"{width} x {height}" + (f" x {len(planes)}" if len(planes) > 1 else "")
         findings.append(
             Finding(
                 "note",
-                f"{missing} of {width} x {height} positions were not acquired",
+                f"{missing} of {size} positions were not acquired",
                 "they are kept apart from zeros",
             )
         )
     return findings
 
 
-def _declaration_findings(index: SpectrumIndex) -> list[Finding]:
+def count_regions(grid: PixelGrid) -> int:
+    """Separate groups of pixels; pixels that touch at a corner belong together."""
+    return int(label(grid.acquired, np.ones((3, 3)))[1])
+
+
+def find_contradictions(index: SpectrumIndex) -> list[Finding]:
+    """What the header leaves open, or says against the data."""
     header, metadata = index.header, read_metadata(index)
     findings = [Finding("warning", note) for note in header.notes]
-    if not metadata.pixel_size_known:
-        findings.append(
-            Finding(
-                "warning", "no usable pixel size", "lengths are in pixels, not um", "set the layers' scale"
-            )
-        )
-    if header.declared_spectra not in (None, len(index.positions)):
+    findings += _pixel_size(index)
+    declared = header.declared_spectra
+    if declared not in (None, len(index)):
         findings.append(
             Finding(
                 "warning",
-                f"{header.declared_spectra} spectra are declared, {len(index.positions)} were found",
-                "the export may be incomplete",
+                f"{declared} spectra are declared, {len(index)} were found",
+                "the export may be incomplete" if (declared or 0) > len(index) else "all were read",
             )
         )
-    if len(header.scan_settings) > 1:
-        findings.append(
-            Finding(
-                "warning",
-                f"{len(header.scan_settings)} scan settings",
-                "the first one's pixel size was taken",
-            )
-        )
+    findings += _declared_extent(index)
     if ("IMS:1000030" in header.content) != (metadata.mode == "continuous"):
+        named = {"IMS:1000030", "IMS:1000031"} & set(header.content)
+        fault = "the header contradicts the data" if named else "continuous or processed is not declared"
+        findings.append(
+            Finding("warning", f"{fault}; the data are {metadata.mode}", "the data were followed")
+        )
+    if metadata.spectrum_type is None:
+        findings.append(
+            Finding("note", "centroid or profile is not declared", "it is judged from the m/z values")
+        )
+    if metadata.spectrum_types_declared > 1:
+        findings.append(
+            Finding("warning", "both centroid and profile are declared", "it is judged from the m/z values")
+        )
+    positive, negative = int((index.polarity > 0).sum()), int((index.polarity < 0).sum())
+    if positive and negative:
         findings.append(
             Finding(
                 "warning",
-                f"the header contradicts the data, which are {metadata.mode}",
-                "the data were followed",
+                f"{positive} positive and {negative} negative spectra",
+                "they are read apart",
+                "choose a polarity; the more numerous one is the default",
             )
         )
     return findings
+
+
+def _pixel_size(index: SpectrumIndex) -> list[Finding]:
+    metadata, settings = read_metadata(index), index.header.scan_settings
+    findings = []
+    given = [
+        entry[term] for entry in settings[:1] for term in ("IMS:1000046", "IMS:1000047") if term in entry
+    ]
+    if not metadata.pixel_size_known:
+        shown = ", ".join(param.value for param in given) or "none given"
+        findings.append(
+            Finding(
+                "warning",
+                f"no usable pixel size ({shown})",
+                "lengths are in pixels, not um",
+                "set the layers' scale",
+            )
+        )
+    elif given and not any(param.unit for param in given):
+        findings.append(Finding("note", "the pixel size has no unit", "it is taken as um"))
+    if metadata.pixel_size_known and any(
+        param.value.strip().lower() in ("inf", "infinity", "nan") for param in given
+    ):
+        findings.append(Finding("warning", "a pixel size is not finite", "the pixels are taken as square"))
+    if len(settings) > 1:
+        findings.append(
+            Finding("warning", f"{len(settings)} scan settings", "the first one's pixel size was taken")
+        )
+    return findings
+
+
+def _declared_extent(index: SpectrumIndex) -> list[Finding]:
+    """Whether the declared numbers of pixels along x and y fit the positions."""
+    settings = index.header.scan_settings[0] if index.header.scan_settings else {}
+    largest = index.positions[:, :2].max(axis=0)
+    for axis, term in enumerate(("IMS:1000042", "IMS:1000043")):
+        text = settings[term].value if term in settings else ""
+        if text.isascii() and text.isdigit() and int(text[:12]) < largest[axis]:
+            name = "xy"[axis]
+            return [
+                Finding(
+                    "warning",
+                    f"{text} pixels along {name} are declared, but positions reach {largest[axis]}",
+                    "the positions were followed",
+                )
+            ]
+    return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +11,20 @@ import numpy.typing as npt
 
 from napari_msiclust.errors import InputError
 
+_GAP = 2  # pixels between the planes of a three-dimensional experiment
+
 
 @dataclass(frozen=True, eq=False)
 class PixelGrid:
     """Where the pixels of an experiment lie.
 
+    Sections of a three-dimensional experiment (z planes) lie side by side in one image, with a gap;
+    `unfold` lays them one above the other.
+
     Attributes
     ----------
     shape : tuple of int
-        (H, W), rows and columns of the bounding box of all acquired pixels.
+        (H, W), rows and columns of the bounding box of all acquired pixels; of all planes together.
     rows, cols : ndarray of int32, shape (P,)
         0-based row and column of each pixel, in the order of the file.
     pixel_size_um : tuple of float
@@ -29,6 +35,10 @@ class PixelGrid:
         (y, x) of row 0 and column 0 in the 1-based coordinates of the file.
     pixel_size_known : bool
         False if the file gives no usable pixel size; then lengths are in pixels.
+    planes : tuple of int
+        z of each plane, ascending.
+    plane_shape : tuple of int
+        (h, w) of one plane; the shape itself if there is only one.
     """
 
     shape: tuple[int, int]
@@ -38,6 +48,12 @@ class PixelGrid:
     mask: npt.NDArray[np.bool_]
     origin: tuple[int, int] = (1, 1)
     pixel_size_known: bool = True
+    planes: tuple[int, ...] = (1,)
+    plane_shape: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        if self.plane_shape == (0, 0):
+            object.__setattr__(self, "plane_shape", self.shape)
 
     @classmethod
     def from_positions(
@@ -58,25 +74,59 @@ class PixelGrid:
             The bounding box is far larger than the number of pixels, as with damaged positions.
         """
         x, y = positions[:, 0].astype(np.int64), positions[:, 1].astype(np.int64)
+        z = positions[:, 2] if positions.shape[1] > 2 else np.ones(len(x), np.int32)
+        planes, plane = np.unique(z, return_inverse=True)
         height, width = int(y.max() - y.min() + 1), int(x.max() - x.min() + 1)
-        if height * width > max(10_000_000, 1_000 * len(x)):
+        across = _tiles_across(len(planes), height, width)
+        shape = _tiled(height, math.ceil(len(planes) / across)), _tiled(width, across)
+        if shape[0] * shape[1] > max(10_000_000, 1_000 * len(x)):
             raise InputError(
-                f"{len(x)} pixels are spread over {height} x {width} positions",
+                f"{len(x)} pixels are spread over {shape[0]} x {shape[1]} positions",
                 fix="check the pixel positions of the file",
             )
-        rows = (y - y.min()).astype(np.int32)
-        cols = (x - x.min()).astype(np.int32)
-        mask = np.zeros((height, width), dtype=bool)
+        rows = (y - y.min() + plane // across * (height + _GAP)).astype(np.int32)
+        cols = (x - x.min() + plane % across * (width + _GAP)).astype(np.int32)
+        mask = np.zeros(shape, dtype=bool)
         mask[rows, cols] = True
         return cls(
-            shape=(height, width),
+            shape=shape,
             rows=rows,
             cols=cols,
             pixel_size_um=pixel_size_um or (1.0, 1.0),
             mask=mask,
             origin=(int(y.min()), int(x.min())),
             pixel_size_known=pixel_size_um is not None,
+            planes=tuple(map(int, planes)),
+            plane_shape=(height, width),
         )
+
+    @property
+    def _corners(self) -> list[tuple[int, int]]:
+        """Row and column at which each plane begins."""
+        height, width = self.plane_shape
+        across = _tiles_across(len(self.planes), height, width)
+        return [
+            (number // across * (height + _GAP), number % across * (width + _GAP))
+            for number in range(len(self.planes))
+        ]
+
+    def unfold(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """An image with its planes one above the other.
+
+        Parameters
+        ----------
+        image : ndarray of shape (..., H, W)
+
+        Returns
+        -------
+        ndarray of shape (..., Z, h, w)
+            The image itself, of shape (..., H, W), if there is only one plane.
+        """
+        if len(self.planes) == 1:
+            return image
+        height, width = self.plane_shape
+        tiles = [image[..., top : top + height, left : left + width] for top, left in self._corners]
+        return np.stack(tiles, axis=-3)
 
     @property
     def acquired(self) -> npt.NDArray[np.bool_]:
@@ -114,11 +164,26 @@ class PixelGrid:
         return image
 
     def to_dict(self) -> dict[str, Any]:
-        """The grid as plain JSON values (grid.json)."""
-        return {
-            "shape": list(self.shape),
-            "rows": self.rows.tolist(),
-            "cols": self.cols.tolist(),
+        """The grid as plain JSON values (grid.json); rows and columns within each pixel's plane."""
+        height, width = self.plane_shape
+        facts: dict[str, Any] = {
+            "shape": [height, width],
+            "rows": (self.rows % (height + _GAP)).tolist(),
+            "cols": (self.cols % (width + _GAP)).tolist(),
             "pixel_size_um": list(self.pixel_size_um) if self.pixel_size_known else None,
             "origin": list(self.origin),
         }
+        if len(self.planes) > 1:
+            across = _tiles_across(len(self.planes), height, width)
+            plane = self.rows // (height + _GAP) * across + self.cols // (width + _GAP)
+            facts |= {"planes": list(self.planes), "plane": plane.tolist()}
+        return facts
+
+
+def _tiles_across(planes: int, height: int, width: int) -> int:
+    """How many planes lie side by side, so that all together are about as wide as high."""
+    return max(1, min(planes, round(math.sqrt(planes * height / width))))
+
+
+def _tiled(size: int, count: int) -> int:
+    return size * count + _GAP * (count - 1)

@@ -1,32 +1,45 @@
-"""Open imzML files: typed metadata, spectra read lazily."""
+"""Open mass spectrometry imaging files: typed metadata, spectra read lazily."""
 
 from __future__ import annotations
 
-import threading
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_msiclust.errors import FileFormatError
-from napari_msiclust.msi.faults import find_faults
+from napari_msiclust.errors import FileFormatError, InputError
+from napari_msiclust.msi.data_file import DataFile
+from napari_msiclust.msi.faults import Finding, find_faults, readable_pixels
 from napari_msiclust.msi.grid import PixelGrid
-from napari_msiclust.msi.index import ArrayIndex, SpectrumIndex, read_index
+from napari_msiclust.msi.index import SpectrumIndex
 from napari_msiclust.msi.metadata import read_metadata
+from napari_msiclust.msi.scan import read_index
+from napari_msiclust.msi.spectra import SpectrumReader
 
-_BLOCK_BYTES = 32 << 20
-
+Polarity = Literal["positive", "negative"]
 Spectrum = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
+_SIGN = {"positive": 1, "negative": -1}
 
 
 class ImzmlFile:
-    """An open imzML file; use it as a context manager.
+    """An open imzML file, or another file of the same structure; use it as a context manager.
 
-    Made by `open_imzml`. Reading from several threads is safe.
+    Made by `open_imzml` and `open_analyze`. Reading from several threads is safe, and so is handing
+    it to another process, which opens the files again.
+
+    Parameters
+    ----------
+    path, ibd_path : Path
+    index : SpectrumIndex
+    findings : sequence of Finding
+    mz_path : Path, optional
+        Where the m/z values lie, if not in the .ibd.
+    skip_damaged : bool
+        Read a spectrum that cannot be decoded as zeros.
 
     Attributes
     ----------
@@ -34,23 +47,38 @@ class ImzmlFile:
     metadata : ImzmlMetadata
     grid : PixelGrid
     index : SpectrumIndex
-    warnings : tuple of str
-        Faults that do not keep the file from being used.
+    reader : SpectrumReader
+    findings : tuple of Finding
+        What was noticed when it was opened.
     """
 
     def __init__(
-        self, path: Path, ibd_path: Path, index: SpectrumIndex, warnings: tuple[str, ...] = ()
+        self,
+        path: Path,
+        ibd_path: Path,
+        index: SpectrumIndex,
+        findings: Sequence[Finding] = (),
+        *,
+        mz_path: Path | None = None,
+        skip_damaged: bool = False,
     ) -> None:
         self.path = path
         self.ibd_path = ibd_path
         self.index = index
-        self.warnings = warnings
+        self.findings = tuple(findings)
         self.metadata = read_metadata(index)
         self.grid = PixelGrid.from_positions(
             index.positions, self.metadata.pixel_size_um if self.metadata.pixel_size_known else None
         )
-        self._lock = threading.Lock()
-        self._ibd = ibd_path.open("rb")
+        self._data = DataFile(ibd_path)
+        self._mz_data = self._data if mz_path is None else DataFile(mz_path)
+        self.reader = SpectrumReader(
+            index,
+            self._data,
+            self._mz_data,
+            shared_axis=self.metadata.mode == "continuous",
+            skip_damaged=skip_damaged,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -61,17 +89,31 @@ class ImzmlFile:
         self.close()
 
     def close(self) -> None:
-        """Close the .ibd file."""
-        self._ibd.close()
+        """Close the data files."""
+        self._data.close()
+        self._mz_data.close()
 
     def __len__(self) -> int:
-        return len(self.index.positions)
+        return len(self.index)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Faults that do not keep the file from being used, in words."""
+        return tuple(finding.in_words() for finding in self.findings if finding.severity == "warning")
+
+    @property
+    def data_files(self) -> tuple[Path, ...]:
+        """All files that hold its data."""
+        return tuple(dict.fromkeys((self.path, self.ibd_path, self._mz_data.path)))
+
+    @property
+    def has_mobility(self) -> bool:
+        """Whether each value of a spectrum has an ion mobility."""
+        return self.index.mobility is not None
 
     def shared_mz(self) -> npt.NDArray[np.float64] | None:
         """The m/z axis (M,) that all pixels share, in the file's order; None if they do not."""
-        if self.metadata.mode != "continuous":
-            return None
-        return self._read(self.index.mz, 0)
+        return self.reader.axis() if self.metadata.mode == "continuous" else None
 
     def spectrum(self, pixel: int) -> Spectrum:
         """m/z (M,) and intensity (M,) of one pixel, in the file's order.
@@ -85,106 +127,35 @@ class ImzmlFile:
         """
         if not 0 <= pixel < len(self):
             raise IndexError(f"pixel {pixel} of {len(self)}")
-        return self._read(self.index.mz, pixel), self._read(self.index.intensity, pixel)
+        return self.reader.spectrum(pixel)[:2]
 
     def spectra(self) -> Iterator[Spectrum]:
-        """m/z and intensity of every pixel in the file's order, in blocks of bounded size.
+        """m/z and intensity of every pixel in the file's order, read in blocks of bounded size.
 
         Intensities that are not finite are given as zero; `spectrum` gives them as they are.
         """
-        mz, intensity = self.index.mz, self.index.intensity
         shared = self.shared_mz()
-        low, high = self._bounds
-        for first, last in self._blocks():
-            if shared is None and high[first] - low[first] > _BLOCK_BYTES:
-                mz_own, own_intensity = self.spectrum(first)  # its arrays lie far apart
-                yield mz_own, _finite(own_intensity)
-                continue
-            start, block = self._read_span(first, last, with_mz=shared is None)
-            for pixel in range(first, last):
-                own = shared if shared is not None else self._decode(mz, pixel, block, start)
-                yield own, _finite(self._decode(intensity, pixel, block, start))
+        for block in self.reader.blocks():
+            for begin, end in zip(block.starts[:-1], block.starts[1:], strict=True):
+                mz = block.mz[begin:end] if shared is None else shared
+                yield mz, block.intensity[begin:end].astype(np.float64)
 
-    def intensity_blocks(self) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-        """For a shared m/z axis: first pixel and intensities (pixels, M) of each block."""
-        intensity = self.index.intensity
-        for first, last in self._blocks():
-            start, block = self._read_span(first, last, with_mz=False)
-            rows = [_finite(self._decode(intensity, pixel, block, start)) for pixel in range(first, last)]
-            yield first, np.asarray(rows, dtype=np.float32)
-
-    def _blocks(self) -> Iterator[tuple[int, int]]:
-        """Runs of pixels whose data span at most a block; a pixel that spans more stands alone."""
-        low, high = self._bounds
-        first = 0
-        while first < len(low):
-            top = np.maximum.accumulate(high[first : first + 4096])
-            bottom = np.minimum.accumulate(low[first : first + 4096])
-            fits = int(np.searchsorted(top - bottom, _BLOCK_BYTES, side="right"))
-            last = first + max(fits, 1)
-            yield first, last
-            first = last
-
-    @property
-    def _bounds(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """First and past-last byte of each pixel's data."""
-        parts = [self.index.intensity]
-        if self.metadata.mode != "continuous":
-            parts.append(self.index.mz)
-        low = np.min([part.offsets for part in parts], axis=0)
-        high = np.max([part.offsets + part.encoded_lengths for part in parts], axis=0)
-        return low, high
-
-    def _read_span(self, first: int, last: int, *, with_mz: bool) -> tuple[int, bytes]:
-        parts = [self.index.intensity, self.index.mz] if with_mz else [self.index.intensity]
-        run = slice(first, last)
-        start = min(int(part.offsets[run].min()) for part in parts)
-        stop = max(int((part.offsets[run] + part.encoded_lengths[run]).max()) for part in parts)
-        return start, self._bytes(start, stop - start)
-
-    def _bytes(self, offset: int, size: int) -> bytes:
-        with self._lock:
-            self._ibd.seek(offset)
-            return self._ibd.read(size)
-
-    def _read(self, part: ArrayIndex, pixel: int) -> npt.NDArray[np.float64]:
-        offset = int(part.offsets[pixel])
-        return self._decode(part, pixel, self._bytes(offset, int(part.encoded_lengths[pixel])), offset)
-
-    def _decode(self, part: ArrayIndex, pixel: int, block: bytes, start: int) -> npt.NDArray[np.float64]:
-        kind = part.kinds[part.kind[pixel]]
-        begin, length = int(part.offsets[pixel]) - start, int(part.lengths[pixel])
-        if length == 0:
-            return np.empty(0)
-        try:
-            if kind.zlib:
-                packed = memoryview(block)[begin : begin + int(part.encoded_lengths[pixel])]
-                limit = length * kind.dtype.itemsize
-                raw = zlib.decompressobj().decompress(packed, limit)
-                values = np.frombuffer(raw, kind.dtype, length)
-            else:
-                values = np.frombuffer(block, kind.dtype, length, begin)
-        except (ValueError, zlib.error) as error:
-            raise FileFormatError(
-                f"the data of spectrum {pixel + 1} are damaged or cut off",
-                fix="copy or export the file again",
-                path=self.ibd_path,
-            ) from error
-        return values.astype(np.float64)
+    def tic(self) -> npt.NDArray[np.float32]:
+        """Total ion current (P,): the sum of each spectrum."""
+        return np.concatenate([block.sums() for block in self.reader.blocks()]).astype(np.float32)
 
 
-def _finite(intensity: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Intensities with what is not a number, or infinite, as zero: it would spread to other ions."""
-    return intensity if np.isfinite(intensity).all() else np.nan_to_num(intensity, posinf=0.0, neginf=0.0)
-
-
-def open_imzml(path: str | Path) -> ImzmlFile:
+def open_imzml(path: str | Path, *, polarity: Polarity | None = None, damaged: bool = False) -> ImzmlFile:
     """Open an imzML file and its .ibd.
 
     Parameters
     ----------
     path : path
         The .imzML file; the .ibd is found beside it in any letter case.
+    polarity : {'positive', 'negative'}, optional
+        Which spectra to take of a file that holds both; None takes the more numerous.
+    damaged : bool
+        Open a damaged file with what can be read of it; by default damage is an error.
 
     Returns
     -------
@@ -195,16 +166,59 @@ def open_imzml(path: str | Path) -> ImzmlFile:
     ------
     FileFormatError
         A file is missing, is not imzML, or has a fault that would give wrong data.
+    InputError
+        There are no spectra of that polarity.
     """
     path = Path(path)
-    index = read_index(path)
+    refuse_raw_folder(path)
+    index = read_index(path, damaged=damaged)
     ibd_path = find_ibd(path)
     findings = find_faults(index, ibd_path)
+    if damaged:
+        index = _readable(index, ibd_path)
     for finding in findings:
-        if finding.severity == "error":
+        if finding.severity == "error" and not (damaged and finding.recoverable):
             raise FileFormatError(finding.fault, fix=finding.fix, path=finding.path or path)
-    warnings = (finding for finding in findings if finding.severity == "warning")
-    return ImzmlFile(path, ibd_path, index, tuple(finding.in_words() for finding in warnings))
+    index = _of_polarity(index, polarity, path)
+    return ImzmlFile(path, ibd_path, index, findings, skip_damaged=damaged)
+
+
+def _readable(index: SpectrumIndex, ibd_path: Path) -> SpectrumIndex:
+    pixels = readable_pixels(index, ibd_path)
+    if not len(pixels):
+        raise FileFormatError("no spectrum can be read", fix="copy or export the file again", path=ibd_path)
+    return index.take(pixels)
+
+
+def _of_polarity(index: SpectrumIndex, polarity: Polarity | None, path: Path) -> SpectrumIndex:
+    """The spectra of one polarity, where a file has both."""
+    counts = {name: int((index.polarity == sign).sum()) for name, sign in _SIGN.items()}
+    if polarity is None:
+        if not all(counts.values()):
+            return index
+        polarity = "positive" if counts["positive"] >= counts["negative"] else "negative"
+    elif not counts[polarity]:
+        if not any(counts.values()) and read_metadata(index).polarity in (polarity, None):
+            return index
+        raise InputError(f"the file has no {polarity} spectra", fix="choose the other polarity", path=path)
+    return index.take(np.flatnonzero(index.polarity == _SIGN[polarity]))
+
+
+def refuse_raw_folder(path: Path) -> None:
+    """Name a converter if a path is raw data of an instrument vendor.
+
+    Raises
+    ------
+    FileFormatError
+        It is.
+    """
+    if path.suffix.lower() in (".d", ".raw", ".wiff", ".wiff2", ".lif", ".tdf", ".tsf", ".baf"):
+        raise FileFormatError(
+            "raw data of an instrument cannot be read",
+            fix="convert them to imzML: SCiLS Lab or TIMSCONVERT for .d, msconvert (ProteoWizard) and "
+            "imzMLConverter for .raw and .wiff",
+            path=path,
+        )
 
 
 def find_ibd(path: Path) -> Path:

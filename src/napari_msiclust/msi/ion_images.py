@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from napari_msiclust.errors import InputError
 from napari_msiclust.msi.grid import PixelGrid
@@ -30,12 +31,15 @@ class IonImages:
     grid : PixelGrid
     names : tuple of str, length N
         Annotation of each ion; empty strings where there is none.
+    columns : DataFrame
+        N rows of what else is known of the ions: mobility, formula, adduct, pixel frequency, ...
     """
 
     mz: npt.NDArray[np.float64]
     values: FloatArray
     grid: PixelGrid
     names: tuple[str, ...] = ()
+    columns: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.mz), len(self.grid.rows)):
@@ -45,6 +49,8 @@ class IonImages:
             )
         if not self.names:
             object.__setattr__(self, "names", ("",) * len(self.mz))
+        if len(self.columns) != len(self.mz):
+            object.__setattr__(self, "columns", pd.DataFrame(index=range(len(self.mz))))
 
     def __len__(self) -> int:
         return len(self.mz)
@@ -67,6 +73,10 @@ class IonImages:
         for _, block in self._blocks():
             total += block.sum(axis=0, dtype=np.float64)
         return total.astype(np.float32)
+
+    def mean_intensity(self) -> npt.NDArray[np.float64]:
+        """Mean over all pixels of each ion (N,)."""
+        return np.concatenate([block.mean(axis=1, dtype=np.float64) for _, block in self._blocks()])
 
     def scaled(self, hotspot_quantile: float = 0.999) -> Iterator[tuple[int, FloatArray]]:
         """Blocks of ions clipped at a quantile of their on-tissue pixels and scaled to 0..1.

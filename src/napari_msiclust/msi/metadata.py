@@ -14,7 +14,18 @@ _UM_PER_UNIT = {
     "UO:0000016": 1e3,
     "UO:0000017": 1.0,
     "UO:0000018": 1e-3,
+    "UO:0000019": 1e-4,
+    "UO:0000020": 1e-6,
+    "meter": 1e6,
+    "centimeter": 1e4,
+    "millimeter": 1e3,
+    "micrometer": 1.0,
+    "micron": 1.0,
+    "nanometer": 1e-3,
+    "angstrom": 1e-4,
+    "picometer": 1e-6,
 }
+_AREA_UNITS = frozenset({"UO:0000080", "UO:0000081", "UO:0000082", "UO:0000083"})
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,8 @@ class ImzmlMetadata:
         Lower-case hexadecimal digits; shared with the .ibd.
     software : str
         Programs that wrote the file.
+    spectrum_types_declared : int
+        2 for a file that claims to be both centroid and profile.
     """
 
     mode: Literal["continuous", "processed"]
@@ -42,6 +55,7 @@ class ImzmlMetadata:
     pixel_size_known: bool
     uuid: str
     software: str
+    spectrum_types_declared: int
 
 
 def read_metadata(index: SpectrumIndex) -> ImzmlMetadata:
@@ -51,10 +65,13 @@ def read_metadata(index: SpectrumIndex) -> ImzmlMetadata:
     for group in (*header.groups.values(), header.content):
         terms.update(group)
     size, known = _pixel_size_um(header)
+    types: dict[str, Literal["centroid", "profile"]] = {"MS:1000127": "centroid", "MS:1000128": "profile"}
+    declared = [name for term, name in types.items() if term in terms]
     return ImzmlMetadata(
         mode=_mode(index, header),
-        spectrum_type="profile" if "MS:1000128" in terms else "centroid" if "MS:1000127" in terms else None,
-        polarity=_polarity(terms),
+        spectrum_type=declared[0] if len(declared) == 1 else None,
+        spectrum_types_declared=len(declared),
+        polarity=_polarity(index, terms),
         pixel_size_um=size,
         pixel_size_known=known,
         uuid="".join(
@@ -74,25 +91,47 @@ def _mode(index: SpectrumIndex, header: Header) -> Literal["continuous", "proces
     return "processed"
 
 
-def _polarity(terms: dict[str, Param]) -> Literal["positive", "negative", "mixed"] | None:
-    positive, negative = "MS:1000130" in terms, "MS:1000129" in terms
+def _polarity(
+    index: SpectrumIndex, terms: dict[str, Param]
+) -> Literal["positive", "negative", "mixed"] | None:
+    """What the spectra say; what the header says where they say nothing."""
+    positive, negative = bool((index.polarity > 0).any()), bool((index.polarity < 0).any())
+    if not positive and not negative:
+        positive, negative = "MS:1000130" in terms, "MS:1000129" in terms
     if positive and negative:
         return "mixed"
     return "positive" if positive else "negative" if negative else None
 
 
 def _pixel_size_um(header: Header) -> tuple[tuple[float, float], bool]:
-    """(height, width) of a pixel; a length without a unit is taken as micrometres."""
+    """(height, width) of a pixel; a length without a unit is taken as micrometres.
+
+    Where no pixel size is given, it follows from the size and the pixel count of the image.
+    """
     settings = header.scan_settings[0] if header.scan_settings else {}
-    width = _length_um(settings.get("IMS:1000046"))
-    height = _length_um(settings.get("IMS:1000047"))
+    width, height = _length_um(settings.get("IMS:1000046")), _length_um(settings.get("IMS:1000047"))
+    if width is None and height is None:
+        width = _share_um(settings, "IMS:1000044", "IMS:1000042")
+        height = _share_um(settings, "IMS:1000045", "IMS:1000043")
     known = width is not None or height is not None
     return (height or width or 1.0, width or height or 1.0), known
 
 
 def _length_um(param: Param | None) -> float | None:
+    if param is None or param.unit in _AREA_UNITS:
+        return None
+    unit = param.unit if ":" in param.unit else param.unit.lower().replace("metre", "meter")
     try:
-        length = float(param.value) * _UM_PER_UNIT.get(param.unit, 1.0) if param else math.nan
+        length = float(param.value) * _UM_PER_UNIT.get(unit, 1.0)
     except ValueError:
         return None
     return length if math.isfinite(length) and length > 0 else None
+
+
+def _share_um(settings: dict[str, Param], dimension: str, count: str) -> float | None:
+    whole = _length_um(settings.get(dimension))
+    try:
+        pixels = float(settings[count].value) if count in settings else 0.0
+    except ValueError:
+        return None
+    return whole / pixels if whole and pixels >= 1 and math.isfinite(pixels) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from napari_msiclust.errors import MsiclustError
-from napari_msiclust.msi.faults import Finding, find_faults
-from napari_msiclust.msi.imzml import ImzmlFile, find_ibd
-from napari_msiclust.msi.index import SpectrumIndex, read_index
-from napari_msiclust.msi.metadata import read_metadata
+from napari_msiclust.msi.faults import Finding, count_regions
+from napari_msiclust.msi.imzml import ImzmlFile
+from napari_msiclust.msi.open_file import open_msi
+
+_SAMPLE = 200
+_HASHES = {"IMS:1000090": "md5", "IMS:1000091": "sha1", "IMS:1000092": "sha256"}
 
 
 @dataclass(frozen=True)
@@ -29,64 +33,138 @@ class FileReport:
         return all(finding.severity != "error" for finding in self.findings)
 
 
-def examine(path: str | Path) -> FileReport:
-    """Look a file over; never raises for a faulty file."""
+def examine(
+    path: str | Path, *, verify: bool = False, progress: Callable[[int, int], None] | None = None
+) -> FileReport:
+    """Look a file over; never raises for a faulty file.
+
+    Parameters
+    ----------
+    path : path
+    verify : bool
+        Also compare the data with the checksum that the file declares; reads all of it.
+    progress : callable, optional
+        Receives bytes read and bytes in all of the checksum.
+    """
     path = Path(path)
+    fault: Finding | None = None
     try:
-        index = read_index(path)
-        ibd_path = find_ibd(path)
-        findings = find_faults(index, ibd_path)
-        facts = _header_facts(index, ibd_path)
-        if all(finding.severity != "error" for finding in findings):
-            with ImzmlFile(path, ibd_path, index) as file:
-                facts.update(_data_facts(file))
-                findings += _axis_findings(file)
+        try:
+            file = open_msi(path)
+        except MsiclustError as error:
+            fault = Finding("error", error.fault, fix=error.fix, path=error.path)
+            file = open_msi(path, damaged=True)
+        with file:
+            findings, facts = [*file.findings], _facts(file)
+            findings += _sampled_findings(file)
+            if verify:
+                findings.append(_checksum_finding(file, progress))
     except MsiclustError as error:
-        return FileReport(path, (Finding("error", error.fault, fix=error.fix, path=error.path),), {})
+        last = fault or Finding("error", error.fault, fix=error.fix, path=error.path)
+        return FileReport(path, (last,), {})
+    if fault is not None and all(finding.severity != "error" for finding in findings):
+        findings.insert(0, fault)
     return FileReport(path, tuple(findings), facts)
 
 
-def _axis_findings(file: ImzmlFile) -> list[Finding]:
-    axis = file.shared_mz()
-    if axis is None:
-        return []
-    findings = []
-    steps = np.diff(axis)
-    if (steps < 0).any():
-        findings.append(Finding("note", "the m/z axis is not sorted", "ion images are put in m/z order"))
-    duplicates = len(axis) - len(np.unique(axis))
-    if duplicates:
-        findings.append(
-            Finding("note", f"{duplicates} m/z values occur twice", "each keeps its own ion image")
-        )
-    return findings
-
-
-def _header_facts(index: SpectrumIndex, ibd_path: Path) -> dict[str, Any]:
-    metadata = read_metadata(index)
-    x, y = index.positions[:, 0], index.positions[:, 1]
-    return {
-        "pixels": len(index.positions),
-        "shape": [int(np.ptp(y)) + 1, int(np.ptp(x)) + 1],
+def _facts(file: ImzmlFile) -> dict[str, Any]:
+    metadata, index = file.metadata, file.index
+    lengths = index.intensity.lengths
+    facts: dict[str, Any] = {
+        "pixels": len(file),
+        "shape": list(file.grid.plane_shape),
+        "planes": len(file.grid.planes),
+        "regions": count_regions(file.grid),
         "pixel_size_um": list(metadata.pixel_size_um) if metadata.pixel_size_known else None,
         "mode": metadata.mode,
         "spectrum_type": metadata.spectrum_type,
         "polarity": metadata.polarity,
-        "mz_dtype": [kind.dtype.name for kind in index.mz.kinds],
-        "intensity_dtype": [kind.dtype.name for kind in index.intensity.kinds],
+        "ion_mobility": index.mobility_name or None,
+        "mz_dtype": _dtypes(file, "mz"),
+        "intensity_dtype": _dtypes(file, "intensity"),
+        "values_per_spectrum": [int(lengths.min()), int(lengths.max())],
         "software": metadata.software,
         "uuid": metadata.uuid,
-        "ibd": str(ibd_path),
-        "ibd_bytes": ibd_path.stat().st_size,
+        "ibd": str(file.ibd_path),
+        "ibd_bytes": file.ibd_path.stat().st_size,
     }
-
-
-def _data_facts(file: ImzmlFile) -> dict[str, Any]:
-    lengths = file.index.mz.lengths
-    axis = file.shared_mz()
-    first = axis if axis is not None else file.spectrum(int(np.argmax(lengths)))[0]
-    facts: dict[str, Any] = {
-        "values_per_spectrum": [int(lengths.min()), int(lengths.max())],
-        "mz_range": [float(first.min()), float(first.max())] if len(first) else None,
-    }
+    sample = [mz for mz, _ in _sample(file) if len(mz)]
+    if sample:
+        facts["mz_range"] = [float(min(map(np.min, sample))), float(max(map(np.max, sample)))]
     return facts
+
+
+def _dtypes(file: ImzmlFile, part: str) -> list[str]:
+    kinds = getattr(file.index, part).kinds
+    return [kind.dtype.name + (" zlib" if kind.zlib else "") for kind in kinds]
+
+
+def _sample(file: ImzmlFile) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """Evenly spread spectra; one is enough where all share an axis."""
+    count = min(_SAMPLE, len(file))
+    return [file.spectrum(int(pixel)) for pixel in np.linspace(0, len(file) - 1, count)]
+
+
+def _sampled_findings(file: ImzmlFile) -> list[Finding]:
+    """Faults of the numbers themselves, in the spectra that were looked at."""
+    sample = _sample(file)
+    what = "spectra" if len(sample) == len(file) else "spectra looked at"
+    axes = [mz for mz, _ in sample]
+    if file.metadata.mode == "continuous":
+        axes, what_axis = axes[:1], "the m/z axis"
+    else:
+        what_axis = f"the m/z of {{}} of {len(sample)} {what}"
+    with np.errstate(invalid="ignore"):
+        checks = (
+            ("error", [not (np.isfinite(mz) & (mz > 0)).all() for mz in axes], "holds values that are no m/z",
+             "those values would be lost"),
+            ("note", [bool((np.diff(mz) < 0).any()) for mz in axes], "is not sorted",
+             "ion images are put in m/z order"),
+            ("note", [len(np.unique(mz)) < len(mz) for mz in axes], "holds values twice",
+             "each value of a shared axis keeps its own ion image"),
+        )  # fmt: skip
+        findings = [
+            Finding(severity, f"{what_axis.format(sum(bad))} {fault}", consequence, recoverable=True)  # type: ignore[arg-type]
+            for severity, bad, fault, consequence in checks
+            if any(bad)
+        ]
+        broken = sum(not np.isfinite(intensity).all() for _, intensity in sample)
+        negative = sum(bool((intensity < 0).any()) for _, intensity in sample)
+    if broken:
+        fault = f"{broken} of {len(sample)} {what} hold intensities that are not finite"
+        findings.append(Finding("warning", fault, "these count as zero"))
+    if negative:
+        fault = f"{negative} of {len(sample)} {what} hold negative intensities"
+        findings.append(
+            Finding("note", fault, "they are kept in sums, and count as zero in images to cluster")
+        )
+    if not any(intensity.any() for _, intensity in sample):
+        findings.append(
+            Finding("error", f"all {what} are zero or empty", "there is nothing to cluster", "export again")
+        )
+    return findings
+
+
+def _checksum_finding(file: ImzmlFile, progress: Callable[[int, int], None] | None) -> Finding:
+    content = file.index.header.content
+    term = next((term for term in _HASHES if term in content and content[term].value), None)
+    if term is None:
+        return Finding("note", "no checksum is declared", "the data cannot be verified")
+    digest = hashlib.new(_HASHES[term], usedforsecurity=False)
+    size, done = file.ibd_path.stat().st_size, 0
+    with file.ibd_path.open("rb") as stream:
+        while block := stream.read(4 << 20):
+            digest.update(block)
+            done += len(block)
+            if progress is not None:
+                progress(done, size)
+    name = _HASHES[term].upper()
+    if digest.hexdigest() == content[term].value.strip().lower():
+        return Finding("note", f"the data match the declared {name}")
+    return Finding(
+        "warning",
+        f"the data do not match the declared {name}",
+        "they were changed after the export, or damaged",
+        "copy the file again from its source",
+        file.ibd_path,
+    )

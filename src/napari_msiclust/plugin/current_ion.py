@@ -52,8 +52,8 @@ def follow_current_plane(viewer: Viewer) -> None:
 def plane_text(viewer: Viewer) -> str:
     """What the topmost visible stack shows: an ion with its m/z, or a cluster."""
     for layer in reversed(viewer.layers):
-        if layer.visible and isinstance(layer, Image) and layer.ndim == 3:
-            plane = round(float(layer.world_to_data(viewer.dims.point)[-3]))
+        if layer.visible and isinstance(layer, Image) and layer.ndim in (3, 4):
+            plane = round(float(layer.world_to_data(viewer.dims.point[-layer.ndim :])[0]))
             text = _describe(layer, plane)
             if text:
                 return text

@@ -69,28 +69,32 @@ class ClusteredIons:
 
 
 def lazy_stack(images: IonImages) -> da.Array:
-    """Ion images as a lazy array (N, H, W) that makes an image when it is looked at."""
+    """Ion images as a lazy array (N, H, W), or (N, Z, h, w), that makes an image when it is looked at."""
+    planes = (len(images.grid.planes),) if len(images.grid.planes) > 1 else ()
+    plane = (*planes, *images.grid.plane_shape)
 
     def one(block_info: Any = None) -> npt.NDArray[np.float32]:
         ion = block_info[None]["chunk-location"][0]
-        return images.image(ion)[None]
+        return images.grid.unfold(images.image(ion))[None]
 
-    height, width = images.grid.shape
     stack: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
         one,
-        chunks=((1,) * len(images), (height,), (width,)),
+        chunks=((1,) * len(images), *((length,) for length in plane)),
         dtype=np.float32,
-        meta=np.empty((0, 0, 0), np.float32),
+        meta=np.empty((0,) * (1 + len(plane)), np.float32),
     )
     return stack
 
 
 def ion_layers(images: IonImages, path: Path) -> list[LayerTuple]:
     """The stack of all ion images, and above it the TIC image."""
-    scale = images.grid.pixel_size_um
-    tic = images.grid.image(images.tic())
+    deep = len(images.grid.planes) > 1
+    scale = (*((1,) if deep else ()), *images.grid.pixel_size_um)
+    tic = images.grid.unfold(images.grid.image(images.tic()))
     unit = "um" if images.grid.pixel_size_known else "pixel"
-    plane = {"scale": scale, "units": (unit, unit), "axis_labels": PLANE_AXES}
+    units = (*(("pixel",) if deep else ()), unit, unit)
+    axes = (*(("z",) if deep else ()), *PLANE_AXES)
+    plane = {"scale": scale, "units": units, "axis_labels": axes}
     middle = images.values[len(images) // 2]
     return [
         (
@@ -98,8 +102,8 @@ def ion_layers(images: IonImages, path: Path) -> list[LayerTuple]:
             {
                 "name": f"{path.stem} ions",
                 "scale": (1, *scale),
-                "units": ("pixel", unit, unit),
-                "axis_labels": ("ion", *PLANE_AXES),
+                "units": ("pixel", *units),
+                "axis_labels": ("ion", *axes),
                 "colormap": "inferno",
                 "contrast_limits": contrast_limits(middle),
                 "metadata": {KEY: IonDataset(images, path)},

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import napari
+from napari.utils.notifications import show_warning
 
+from napari_msiclust.msi.analyze import ANALYZE_SUFFIXES
 from napari_msiclust.msi.extract import extract_ion_images
-from napari_msiclust.msi.imzml import open_imzml
+from napari_msiclust.msi.imzml import refuse_raw_folder
+from napari_msiclust.msi.open_file import open_msi
 from napari_msiclust.plugin.current_ion import follow_current_plane
 from napari_msiclust.plugin.layers import LayerTuple, image_layer, ion_layers, saved_layers
 from napari_msiclust.results.exports import is_result_folder, read_result
@@ -19,8 +22,26 @@ Reader = Callable[[Paths], list[LayerTuple]]
 
 
 def get_imzml_reader(path: Paths) -> Reader | None:
-    """Reader of .imzML files: a TIC image and one stack of ion images for each."""
-    return read_imzml_layers if all(Path(one).suffix.lower() == ".imzml" for one in _each(path)) else None
+    """Reader of .imzML and Analyze 7.5 files: a TIC image and one stack of ion images for each."""
+    return read_imzml_layers if all(_is_msi(Path(one)) for one in _each(path)) else None
+
+
+def get_raw_reader(path: Paths) -> Reader | None:
+    """Reader that names a converter for raw data of instrument vendors."""
+    return _refuse_raw if all(Path(one).suffix.lower() in (".d", ".raw") for one in _each(path)) else None
+
+
+def _refuse_raw(path: Paths) -> list[LayerTuple]:
+    for one in _each(path):
+        refuse_raw_folder(Path(one))
+    return []
+
+
+def _is_msi(path: Path) -> bool:
+    """Whether a file is imzML, or a header with the m/z file that only mass spectrometry has."""
+    if path.suffix.lower() == ".imzml":
+        return True
+    return path.suffix.lower() in ANALYZE_SUFFIXES and path.with_suffix(".t2m").exists()
 
 
 def get_ome_tiff_reader(path: Paths) -> Reader | None:
@@ -41,8 +62,10 @@ def read_imzml_layers(path: Paths) -> list[LayerTuple]:
     """Layers of one or more imzML files."""
     layers: list[LayerTuple] = []
     for one in map(Path, _each(path)):
-        with open_imzml(one) as file:
+        with open_msi(one) as file:
             layers += ion_layers(extract_ion_images(file), one)
+            for warning in file.warnings:
+                show_warning(f"{one.name}: {warning}")
     _set_up_viewer()
     return layers
 

@@ -13,6 +13,7 @@ from napari_msiclust.config import ClusterConfig
 from napari_msiclust.learning.ion_clustering import Embedding, IonClustering
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.msi.isotopes import isotope_of
 from napari_msiclust.results.evidence import Evidence, collect_evidence, pearson
 
 EMPTY_BIN = "empty"
@@ -31,7 +32,9 @@ class ClusterResult:
     ----------
     ions : DataFrame
         One row per ion, by m/z: mz, cluster (1..K; 0 in a bin), confidence, bin, centrality
-        (Pearson correlation with the mean ion image of its cluster), annotation.
+        (Pearson correlation with the mean ion image of its cluster), annotation, isotope_of (m/z of
+        the ion whose 13C isotope it may be; NaN if there is none), and what the list of ions or the
+        peak picking knows (mobility, formula, adduct, ...).
     clusters : DataFrame
         One row per cluster: cluster, ions, mean_confidence, central_mz, dominant_pixels.
     embedding : Embedding
@@ -108,6 +111,8 @@ def build_result(
             "annotation": list(images.names),
         }
     )
+    ions["isotope_of"] = isotope_of(images.mz, images.mean_intensity())
+    ions = pd.concat([ions, images.columns.drop(columns=ions.columns, errors="ignore")], axis=1)
     mean_pixels = mean_ion_images(images, labels, count, config.hotspot_quantile)
     dominant = dominant_cluster_map(mean_pixels, images.grid, config.hotspot_quantile)
     return ClusterResult(

@@ -26,7 +26,8 @@ EMBEDDING, RUN, REPORT, OVERVIEW = "embedding.npy", "run.json", "report.html", "
 RESULT = FolderKind(
     frozenset({IONS, CLUSTERS, MEAN_IMAGES, DOMINANT_MAP, EMBEDDING, RUN, REPORT, OVERVIEW}), marker=RUN
 )
-ION_IMAGES = FolderKind(frozenset({"values.npy", "mz.npy", "grid.json"}), marker="grid.json")
+_OPTIONAL_NUMBERS = frozenset({"isotope_of", "mobility"})  # empty where there is none
+ION_IMAGES = FolderKind(frozenset({"values.npy", "mz.npy", "ions.csv", "grid.json"}), marker="grid.json")
 
 
 def mean_images_tiff(result: ClusterResult) -> TiffImage:
@@ -118,11 +119,13 @@ def _sha256(path: Path) -> str:
 
 
 def write_ion_images(images: IonImages, out: str | Path) -> Path:
-    """Write values.npy (N, P), mz.npy (N,) and grid.json as a folder, whole or not at all."""
+    """Write values.npy (N, P), mz.npy (N,), ions.csv and grid.json as a folder, whole or not at all."""
     out = Path(out)
     with whole_folder(out, ION_IMAGES) as folder:
         np.save(folder / "values.npy", images.values)
         np.save(folder / "mz.npy", images.mz)
+        ions = pd.concat([pd.DataFrame({"mz": images.mz, "name": images.names}), images.columns], axis=1)
+        ions.to_csv(folder / "ions.csv", index=False, lineterminator="\n")
         (folder / "grid.json").write_text(json.dumps(images.grid.to_dict()), encoding="utf-8")
     return out
 
@@ -177,6 +180,8 @@ def read_ion_table(path: Path) -> pd.DataFrame:
         numbers: npt.NDArray[np.float64] = table[["mz", "cluster"]].to_numpy(dtype=np.float64)
         if not np.isfinite(numbers).all():
             raise ValueError("a number is missing")
+        for name in _OPTIONAL_NUMBERS.intersection(table.columns):
+            table[name] = pd.to_numeric(table[name], errors="coerce")
     except (OSError, KeyError, ValueError) as error:
         raise FileFormatError(
             "not an ion table", fix="give a table with mz and cluster", path=path

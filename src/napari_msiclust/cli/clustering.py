@@ -1,0 +1,139 @@
+"""Commands that cluster, and compare clusters with known classes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from napari_msiclust.cli.commands import (
+    DamagedOption,
+    FrequencyOption,
+    ImzmlArgument,
+    JsonOption,
+    MaxPeaksOption,
+    MzOption,
+    NormalizationOption,
+    OutOption,
+    PolarityOption,
+    StructureOption,
+    ToleranceDaOption,
+    TolerancePpmOption,
+    app,
+)
+from napari_msiclust.cli.progress_bar import progress_bar
+from napari_msiclust.cli.reading import ReadingOptions
+from napari_msiclust.config import ClusterConfig, Device, EncoderName, Preset
+from napari_msiclust.errors import InputError
+
+
+@app.command()
+def cluster(
+    file: ImzmlArgument,
+    out: OutOption,
+    preset: Annotated[
+        Preset, typer.Option(help="paper: as published; fast: the same stages, fewer epochs.")
+    ] = "paper",
+    clusters: Annotated[
+        str | None, typer.Option(metavar="auto|K", help="Number of clusters; 20 if not given.")
+    ] = None,
+    mz: MzOption = None,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same machine: same result.")
+    ] = 0,
+    device: Annotated[Device, typer.Option(help="auto takes CUDA, then MPS, then the CPU.")] = "auto",
+    epochs: Annotated[
+        int | None, typer.Option(min=0, help="Epochs of contrastive training; other stages in proportion.")
+    ] = None,
+    encoder: Annotated[EncoderName, typer.Option(help="The network.")] = "efficientnet-lite0",
+    weights: Annotated[str, typer.Option(help="bundled, download, random, or a weight file.")] = "bundled",
+    tolerance_ppm: TolerancePpmOption = None,
+    tolerance_da: ToleranceDaOption = None,
+    normalization: NormalizationOption = "none",
+    polarity: PolarityOption = None,
+    max_peaks: MaxPeaksOption = 1500,
+    min_pixel_frequency: FrequencyOption = 0.01,
+    min_structure: StructureOption = None,
+    damaged: DamagedOption = False,
+) -> None:
+    """Group co-localized ions and write tables, images and a report."""
+    config = ClusterConfig.from_preset(
+        preset, seed=seed, device=device, encoder=encoder, weights=weights, **_cluster_number(clusters)
+    )
+    if epochs is not None:
+        config = config.with_epochs(epochs)
+    from napari_msiclust.results.exports import RESULT, describe_source, write_result
+    from napari_msiclust.results.folder import check_target
+
+    options = ReadingOptions(
+        mz,
+        tolerance_ppm,
+        tolerance_da,
+        normalization,
+        polarity,
+        max_peaks,
+        min_pixel_frequency,
+        min_structure,
+        damaged,
+    )
+    check_target(out, RESULT)
+    with options.opened(file) as opened, progress_bar() as report:
+        images = options.images(opened, report)
+        source = describe_source(opened.path, opened.ibd_path, **options.settings())
+        from napari_msiclust.pipeline import cluster_ions
+
+        result = cluster_ions(images, config, report)
+    write_result(result, images, out, source)
+    for note in result.provenance["notes"]:
+        typer.echo(f"note: {note}")
+    typer.echo(f"{len(result.ions)} ions in {len(result.clusters)} clusters; report: {out / 'report.html'}")
+
+
+def _cluster_number(text: str | None) -> dict[str, int | str]:
+    """The --clusters option as a setting; the preset's own number if it is not given."""
+    if text is None:
+        return {}
+    if text == "auto":
+        return {"clusters": "auto"}
+    if not text.isdecimal() or int(text) < 2:
+        raise InputError(f"--clusters is {text}", fix="give auto or a number from 2 on")
+    return {"clusters": int(text)}
+
+
+@app.command()
+def evaluate(
+    ions_csv: Annotated[Path, typer.Argument(metavar="IONS.csv", help="ions.csv of a result.")],
+    truth_csv: Annotated[
+        Path, typer.Argument(metavar="TRUTH.csv", help="Columns mz, label; label < 0 is not scored.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Compare clusters with known classes: purity, ARI, NMI, Hungarian accuracy."""
+    from napari_msiclust.results.metrics import evaluate_files
+
+    scores = evaluate_files(ions_csv, truth_csv).to_dict()
+    if as_json:
+        typer.echo(json.dumps(scores))
+        return
+    for name, value in scores.items():
+        typer.echo(
+            f"{name.replace('_', ' '):20}{value:.4f}" if isinstance(value, float) else f"{name:20}{value}"
+        )
+
+
+@app.command()
+def sample(
+    name: Annotated[
+        Literal["synthetic", "msight"],
+        typer.Argument(
+            metavar="NAME", help="synthetic (generated, offline) or msight (real tissue, fetched with pip)."
+        ),
+    ],
+    out: OutOption,
+) -> None:
+    """Put sample data into a folder."""
+    from napari_msiclust.sample import make_sample
+
+    typer.echo(str(make_sample(name, out)))

@@ -1,0 +1,164 @@
+"""Commands that look at files and read ion images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_msiclust.cli.commands import (
+    DamagedOption,
+    FrequencyOption,
+    ImzmlArgument,
+    JsonOption,
+    MaxPeaksOption,
+    MzOption,
+    NormalizationOption,
+    OutOption,
+    PolarityOption,
+    StructureOption,
+    ToleranceDaOption,
+    TolerancePpmOption,
+    app,
+)
+from napari_msiclust.cli.progress_bar import progress_bar
+from napari_msiclust.errors import MsiclustError
+
+if TYPE_CHECKING:
+    from napari_msiclust.msi.imzml import ImzmlFile, Polarity
+    from napari_msiclust.msi.ion_images import IonImages
+    from napari_msiclust.progress import ProgressCallback
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """The options that say which ion images are read from a file."""
+
+    mz: Path | None
+    tolerance_ppm: float | None
+    tolerance_da: float | None
+    normalization: str
+    polarity: Polarity | None
+    max_peaks: int
+    min_pixel_frequency: float
+    min_structure: float | None
+    damaged: bool
+
+    @contextmanager
+    def opened(self, file: Path) -> Iterator[ImzmlFile]:
+        """The file, with its warnings told."""
+        from napari_msiclust.msi.open_file import open_msi
+
+        with open_msi(file, polarity=self.polarity, damaged=self.damaged) as opened:
+            for finding in opened.findings:
+                if finding.severity != "note":
+                    typer.echo(f"warning: {finding.in_words()}")
+            yield opened
+
+    def images(self, opened: ImzmlFile, report: ProgressCallback) -> IonImages:
+        """The ion images."""
+        from napari_msiclust.msi.extract import NORMALIZATIONS, extract_ion_images
+        from napari_msiclust.msi.mz_lists import read_mz_list
+        from napari_msiclust.msi.peaks import PeakSettings
+        from napari_msiclust.msi.spatial import keep_structured
+
+        images = extract_ion_images(
+            opened,
+            None if self.mz is None else read_mz_list(self.mz),
+            tolerance_ppm=self.tolerance_ppm,
+            tolerance_da=self.tolerance_da,
+            normalization=next((name for name in NORMALIZATIONS if name == self.normalization), None),
+            peaks=PeakSettings(self.max_peaks, self.min_pixel_frequency),
+            progress=report,
+        )
+        return images if self.min_structure is None else keep_structured(images, self.min_structure)
+
+    def settings(self) -> dict[str, Any]:
+        """The options as plain JSON values, for the record of a run."""
+        mz = None if self.mz is None else str(self.mz.resolve())
+        return asdict(self) | {"mz": mz}
+
+
+@app.command()
+def info(
+    file: ImzmlArgument,
+    as_json: JsonOption = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Also compare the data with their checksum; reads all of them.")
+    ] = False,
+) -> None:
+    """Tell facts and faults of a file; exit 0 if it is usable, 2 if not."""
+    from napari_msiclust.msi.preflight import examine
+
+    report = examine(file, verify=verify)
+    if as_json:
+        findings = [asdict(finding) | {"path": str(finding.path or file)} for finding in report.findings]
+        content = {"file": str(file), "usable": report.usable, "facts": report.facts, "findings": findings}
+        typer.echo(json.dumps(content, indent=1))
+    else:
+        for name, value in report.facts.items():
+            typer.echo(f"{name.replace('_', ' '):22}{_plain(value)}")
+        for finding in report.findings:
+            if finding.severity != "error":
+                typer.echo(f"{finding.severity}: {finding.in_words()}")
+    for finding in report.findings:
+        if finding.severity == "error":
+            raise MsiclustError(finding.fault, fix=finding.fix, path=finding.path or file)
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "not given"
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@app.command()
+def extract(
+    file: ImzmlArgument,
+    out: OutOption,
+    mz: MzOption = None,
+    tolerance_ppm: TolerancePpmOption = None,
+    tolerance_da: ToleranceDaOption = None,
+    normalization: NormalizationOption = "none",
+    polarity: PolarityOption = None,
+    max_peaks: MaxPeaksOption = 1500,
+    min_pixel_frequency: FrequencyOption = 0.01,
+    min_structure: StructureOption = None,
+    damaged: DamagedOption = False,
+) -> None:
+    """Write all ion images: values.npy (ions, pixels), mz.npy, ions.csv, grid.json."""
+    from napari_msiclust.results.exports import ION_IMAGES, write_ion_images
+    from napari_msiclust.results.folder import check_target
+
+    options = ReadingOptions(
+        mz,
+        tolerance_ppm,
+        tolerance_da,
+        normalization,
+        polarity,
+        max_peaks,
+        min_pixel_frequency,
+        min_structure,
+        damaged,
+    )
+    check_target(out, ION_IMAGES)
+    with options.opened(file) as opened, progress_bar() as report:
+        images = options.images(opened, report)
+    write_ion_images(images, out)
+    typer.echo(f"{len(images)} ion images of {images.values.shape[1]} pixels in {out}")
+
+
+@app.command()
+def cache(clear: Annotated[bool, typer.Option("--clear", help="Remove what is in it.")] = False) -> None:
+    """Tell where extracted ion images are kept, and how much room they take."""
+    from napari_msiclust.msi import cache as image_cache
+
+    freed = image_cache.clear() if clear else 0
+    typer.echo(f"{image_cache.cache_folder()}: {image_cache.size() / 1e6:.1f} MB")
+    if clear:
+        typer.echo(f"{freed / 1e6:.1f} MB removed")

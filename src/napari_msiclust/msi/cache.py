@@ -33,8 +33,9 @@ def cache_folder() -> Path:
 
 
 def cache_key(file: ImzmlFile, *settings: object) -> str:
-    """Key of an extraction: path, size and time of all files, the UUID, and the settings."""
-    parts: list[object] = [_FORMAT, file.metadata.uuid]
+    """Key of an extraction: path, size and time of all files, which spectra are read, the settings."""
+    spectra = hashlib.sha256(file.index.intensity.offsets.tobytes()).hexdigest()
+    parts: list[object] = [_FORMAT, file.metadata.uuid, spectra, file.reader.skip_damaged]
     for path in file.data_files:
         stat = path.stat()
         parts += [path.resolve(), stat.st_size, stat.st_mtime_ns]

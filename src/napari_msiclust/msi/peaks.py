@@ -26,7 +26,7 @@ _SAMPLE = 300
 _BINS_PER_DEVIATION = 2.0
 _MOST_BINS = 4_000_000
 _SMOOTHING = 1.5  # bins
-_REACH = 3.5  # standard deviations on either side of a peak
+_REACH = 4.5  # standard deviations on either side of a peak
 _CERTAINTY = 4.0  # standard deviations of counting noise between two peaks
 _BACKGROUND_REACH = 100  # bins
 _PROFILE_NOISE = 8.0
@@ -249,9 +249,8 @@ class _Histogram:
         if not len(tops):
             return IonList(np.empty(0), pd.DataFrame({"intensity": np.empty(0)}))
         reach = _REACH * self._scale
-        valley = np.array(
-            [begin + int(smooth[begin:end].argmin()) for begin, end in itertools.pairwise(tops)]
-        )
+        between = itertools.pairwise(tops)
+        valley = np.array([begin + smooth[begin:end].argmin() for begin, end in between], dtype=np.int64)
         low = np.maximum(np.concatenate(([0], valley)), np.floor(tops - reach).astype(int))
         high = np.minimum(np.concatenate((valley, [len(smooth) - 1])), np.ceil(tops + reach).astype(int) + 1)
         low, high = np.maximum(low, 0), np.minimum(high, len(smooth) - 1)

@@ -20,7 +20,7 @@ from napari_msiclust.msi.spectrum_parser import ParsedRow, SpectrumParser
 from napari_msiclust.msi.spectrum_table import ROW_COLUMNS
 from napari_msiclust.msi.spectrum_template import SpectrumTemplate, learn_template
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 _LONGEST_SPECTRUM = 8 << 20
 _MOST_TEMPLATES = 32
 _MOST_UNLIKE = 1_000

@@ -27,6 +27,7 @@ OFFSET, LENGTH, ENCODED, KIND = range(4)
 ROLES = (MZ_ARRAY, INTENSITY_ARRAY, "mobility")
 MISSING = -1
 NO_POSITION = -(2**31)
+_AT_A_TIME = 1 << 14
 _TYPES = ("i", "i", "i", "b", *("q", "q", "q", "B") * 3)
 ROW_COLUMNS = len(_TYPES)
 _MOBILITY = ROW_COLUMNS - 4
@@ -158,11 +159,21 @@ class SpectrumTable:
         kind = np.frombuffer(self._columns[column(role, KIND)], np.uint8)
         kinds = []
         for number, terms in enumerate(self.kinds[role]):
-            member = (kind == number) & (lengths > 0) & (encoded > 0)
-            kinds.append(
-                settle_kind(terms, np.unique(encoded[member] / lengths[member]), label, self.path, notes)
-            )
+            widths = _bytes_per_value(encoded, lengths, kind, number)
+            kinds.append(settle_kind(terms, widths, label, self.path, notes))
         if (encoded <= 0).any():  # not given
             itemsize = np.array([entry.dtype.itemsize for entry in kinds])[kind]
             encoded = np.where(encoded <= 0, lengths * itemsize, encoded)
         return ArrayIndex(offsets, lengths, encoded, tuple(kinds), kind)
+
+
+def _bytes_per_value(
+    encoded: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], kind: npt.NDArray[np.uint8], number: int
+) -> npt.NDArray[np.float64]:
+    """Distinct ratios of bytes to values of one kind of array; a few pixels at a time, to save memory."""
+    found = [np.empty(0)]
+    for first in range(0, len(kind), _AT_A_TIME):
+        part = slice(first, first + _AT_A_TIME)
+        member = (kind[part] == number) & (lengths[part] > 0) & (encoded[part] > 0)
+        found.append(np.unique(encoded[part][member] / lengths[part][member]))
+    return np.unique(np.concatenate(found))

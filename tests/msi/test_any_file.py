@@ -139,7 +139,8 @@ def test_damage_is_an_error_or_a_correct_read(valid_files: list[Path], tmp_path:
         if images is None:
             continue
         assert np.isfinite(images.values).all() or broken_ibd != ibd
-        if broken_ibd == ibd and not damaged and broken_xml == xml:
+        if broken_ibd == ibd:  # what is read must be spectra of the original
             with open_imzml(original) as file:
-                expected = extract_ion_images(file, [200.0, 500.0], tolerance_da=50, cache=False)
-            np.testing.assert_array_equal(images.values, expected.values, fault)
+                known = extract_ion_images(file, [200.0, 500.0], tolerance_da=50, cache=False)
+            columns = {tuple(column) for column in known.values.T.tolist()}
+            assert {tuple(column) for column in images.values.T.tolist()} <= columns, fault

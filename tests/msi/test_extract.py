@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from pyimzml.compression import ZlibCompression
 
-from napari_msiclust.errors import InputError
+from napari_msiclust.errors import FileFormatError, InputError
 from napari_msiclust.msi import cache
 from napari_msiclust.msi.extract import extract_ion_images
 from napari_msiclust.msi.imzml import open_imzml
@@ -146,3 +147,20 @@ def test_arrays_stored_far_apart_are_read(tmp_path: Path) -> None:
     path = write_made(tmp_path / "apart.imzML", spectra, Layout(array_order="by_kind", gap=64))
     with open_imzml(path) as file:
         assert extract_ion_images(file, [100.0, 200.0]).values[1].tolist() == [200, 400, 600, 800, 1000]
+
+
+def test_a_fault_leaves_nothing_in_the_cache(write_imzml: WriteImzml) -> None:
+    """A spectrum that cannot be unpacked is met when the divisors of a normalization are sampled."""
+    path = write_imzml(
+        [([100.0, 200.0], [1, 2])] * 3,
+        [(k + 1, 1) for k in range(3)],
+        intensity_compression=ZlibCompression(),
+    )
+    with open_imzml(path) as file:
+        offset = int(file.index.intensity.offsets[1])
+    raw = bytearray(path.with_suffix(".ibd").read_bytes())
+    raw[offset : offset + 4] = b"\xff" * 4
+    path.with_suffix(".ibd").write_bytes(bytes(raw))
+    with open_imzml(path) as file, pytest.raises(FileFormatError, match="spectrum 2 are damaged"):
+        extract_ion_images(file, [100.0], normalization="tic")
+    assert list((cache.cache_folder() / "ion-images").iterdir()) == []

@@ -130,13 +130,13 @@ def extraction_steps(
     key = image_cache.cache_key(file, identity, normalization, order is not None)
     values = image_cache.load(key) if cache else None
     if values is None or values.shape != shape:
+        to_images = _own_axis(order) if windows is None else _windowed(file, axis, windows)
+        plan = _Plan(file, to_images, shape, normalization, memory_bytes, stop)
         sink: ImageSink | None = CacheSink.if_room(key, shape) if cache else None
         values = None
         if sink is None and order is not None and normalization is None:
             values = _in_place(file, order)
         if values is None:
-            to_images = _own_axis(order) if windows is None else _windowed(file, axis, windows)
-            plan = _Plan(file, to_images, shape, normalization, memory_bytes, stop)
             values = yield from _read(plan, sink or MemorySink(shape))
     return IonImages(ions.mz, values, file.grid, ions.names, ions.table())
 
@@ -223,12 +223,11 @@ class _Plan:
 
 def _read(plan: _Plan, sink: ImageSink) -> Generator[Progress, None, npt.NDArray[np.float32]]:
     """Read all tiles with a few threads, in the order of the file; the sink gets each when it is done."""
-    reference = _mean_divisor(plan)
-    tiles = plan.tiles()
     waiting: deque[Future[int]] = deque()
     pool = ThreadPoolExecutor(plan.threads, thread_name_prefix="msiclust-read")
     try:
-        for edges in tiles:
+        reference = _mean_divisor(plan)
+        for edges in plan.tiles():
             waiting.append(pool.submit(_read_tile, plan, sink, edges, reference))
             if len(waiting) > plan.threads:
                 yield Progress("reading ion images", waiting.popleft().result(), plan.shape[1])

@@ -23,6 +23,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 _SLOW_SECONDS = 10.0
 
 
+def _columns(path: Path) -> set[tuple[float, ...]]:
+    """What is read of the spectra: two sums of each."""
+    with open_imzml(path) as file:
+        images = extract_ion_images(file, [200.0, 500.0], tolerance_da=50, cache=False)
+    return {tuple(column) for column in images.values.T.tolist()}
+
+
 def main() -> None:
     from tests.imzml_files import Layout, MadeSpectrum, write_made
     from tests.imzml_mutations import mutate
@@ -46,18 +53,20 @@ def main() -> None:
         originals = []
         for number, layout in enumerate(layouts):
             path = write_made(Path(name) / f"{number}.imzML", spectra, layout)
-            originals.append((path.read_bytes(), path.with_suffix(".ibd").read_bytes()))
+            originals.append((path.read_bytes(), path.with_suffix(".ibd").read_bytes(), _columns(path)))
         path = Path(name) / "broken.imzML"
         for seed in range(count):
-            xml, ibd = originals[seed % len(originals)]
+            xml, ibd, known = originals[seed % len(originals)]
             broken_xml, broken_ibd, fault = mutate(xml, ibd, np.random.default_rng(seed))
             path.write_bytes(broken_xml)
             path.with_suffix(".ibd").write_bytes(broken_ibd)
             start = time.perf_counter()
             try:
-                with open_imzml(path) as file:
-                    extract_ion_images(file, [200.0, 500.0], tolerance_da=50, cache=False)
-                ends["read"] += 1
+                found = _columns(path)
+                wrong = broken_ibd == ibd and not found <= known
+                ends["WRONG NUMBERS" if wrong else "read"] += 1
+                if wrong:
+                    print(f"seed {seed}: {fault}: wrong numbers")
             except MsiclustError:
                 ends["clear error"] += 1
             except Exception as error:  # noqa: BLE001 - counting them is what this script is for

@@ -116,15 +116,15 @@ def _sampled_findings(file: ImzmlFile) -> list[Finding]:
         what_axis = f"the m/z of {{}} of {len(sample)} {what}"
     with np.errstate(invalid="ignore"):
         checks = (
-            ("error", [not (np.isfinite(mz) & (mz > 0)).all() for mz in axes], "holds values that are no m/z",
-             "those values would be lost"),
+            ("warning", [not (np.isfinite(mz) & (mz > 0)).all() for mz in axes], "holds what is no m/z",
+             "those values are lost"),
             ("note", [bool((np.diff(mz) < 0).any()) for mz in axes], "is not sorted",
              "ion images are put in m/z order"),
             ("note", [len(np.unique(mz)) < len(mz) for mz in axes], "holds values twice",
              "each value of a shared axis keeps its own ion image"),
         )  # fmt: skip
         findings = [
-            Finding(severity, f"{what_axis.format(sum(bad))} {fault}", consequence, recoverable=True)  # type: ignore[arg-type]
+            Finding(severity, f"{what_axis.format(sum(bad))} {fault}", consequence)  # type: ignore[arg-type]
             for severity, bad, fault, consequence in checks
             if any(bad)
         ]

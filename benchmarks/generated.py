@@ -11,7 +11,7 @@ off the tissue, sparse, duplicate, and empty ones; `kinds` tells which is which,
     tissue = generate(Recipe(shape="kidney", counts=3, structureless=60, seed=1))
     tissue.images, tissue.labels, tissue.kinds
 
-usage: python benchmarks/generated.py OUT.imzML [--of LABELLED.imzML] [--shape oval] [--size 96,96] [--seed 0] ...
+usage: python benchmarks/generated.py OUT.imzML [--of LABELLED.imzML] [--shape oval] [--size 96,96] ...
 """
 
 from __future__ import annotations

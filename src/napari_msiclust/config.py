@@ -67,6 +67,28 @@ class SelfLabelingConfig(_Settings):
     patience: int = Field(3, ge=1, description="looks in a row with settled labels after which training ends")
 
 
+class TriageConfig(_Settings):
+    """Which ions are set aside before training, into which bin, and from which score on."""
+
+    sparse: bool = Field(True, description="ions with signal in next to no pixel")
+    structureless: bool = Field(True, description="ions whose pixels might as well be shuffled")
+    off_tissue: bool = Field(True, description="ions brighter beside the tissue than on it, as of a matrix")
+    duplicate: bool = Field(True, description="second images of the same peak")
+    min_pixel_fraction: float = Field(
+        0.005, ge=0, le=1, description="share of the pixels with signal below which an ion is sparse"
+    )
+    significance: float = Field(
+        0.01, gt=0, lt=0.5, description="chance that a shuffled ion image passes as structured"
+    )
+    min_contrast: float = Field(
+        0.0, ge=-1, le=1, description="(on - off) / (on + off) of the mean intensities beside the tissue"
+    )
+    duplicate_ppm: float = Field(50.0, ge=0, description="m/z of a duplicate lies this close at most")
+    duplicate_correlation: float = Field(
+        0.99, gt=0, le=1, description="Pearson correlation with the other image at least"
+    )
+
+
 class ClusterConfig(_Settings):
     """Everything that decides a clustering of ion images.
 
@@ -93,6 +115,7 @@ class ClusterConfig(_Settings):
         "estimate",
         description="on-tissue pixels: estimated from the ion images, or all acquired ones",
     )
+    triage: TriageConfig = TriageConfig()
     neighbors: int = Field(10, ge=1, description="neighbours of an ion in the graph for the initial labels")
     max_batch: int = Field(512, ge=4, description="ion images in a batch at most; half of all ions otherwise")
     contrastive: ContrastiveConfig = ContrastiveConfig()

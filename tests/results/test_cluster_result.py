@@ -7,7 +7,6 @@ from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.pipeline import cluster_ions
 from napari_msiclust.results.cluster_result import (
-    EMPTY_BIN,
     ClusterResult,
     dominant_cluster_map,
     mean_ion_images,
@@ -89,6 +88,6 @@ def test_ions_without_signal_go_to_a_bin(tissue_images: IonImages, tiny_config: 
     result = cluster_ions(images, tiny_config)
     dark = result.ions["cluster"] == 0
     assert dark.to_numpy().nonzero()[0].tolist() == [2, 5, 7]
-    assert (result.ions.loc[dark, "bin"] == EMPTY_BIN).all()
+    assert (result.ions.loc[dark, "bin"] == "empty").all()
     assert (result.ions.loc[~dark, "bin"] == "").all()
     assert np.isfinite(result.ions.loc[:, ["confidence", "centrality"]].to_numpy()).all()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from napari_msiclust.errors import FileFormatError
 from napari_msiclust.msi.ion_list import MOBILITY, NAME, IonList
+from napari_msiclust.msi.triage import COLUMNS as TRIAGE_COLUMNS
 
 # Other names of our columns, in the order of preference; the last ones of a name describe it less well.
 _COLUMNS = {
@@ -24,7 +25,7 @@ _COLUMNS = {
         "ccs_mobility",
     ),
 }
-_OURS = frozenset({"cluster", "confidence", "bin", "centrality", "isotope_of"})
+_OURS = frozenset({"cluster", "confidence", "bin", "centrality", "isotope_of", *TRIAGE_COLUMNS})
 
 
 def read_mz_list(path: str | Path) -> IonList:

@@ -16,16 +16,29 @@ _MOST_BETWEEN = 0.12
 _SMALLEST_PART = 0.005
 
 
-def estimate_tissue(images: IonImages, hotspot_quantile: float = 0.999) -> npt.NDArray[np.bool_]:
+def estimate_tissue(
+    images: IonImages, hotspot_quantile: float = 0.999, ions: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.bool_]:
     """On-tissue mask (H, W) of an experiment.
 
+    Parameters
+    ----------
+    images : IonImages
+    hotspot_quantile : float
+    ions : ndarray of bool, shape (N,), optional
+        The ions to judge by; all of them where none are given. Ions without spatial structure only
+        add to what lies beside the tissue.
+
+    Notes
+    -----
     The mean of all scaled ion images, smoothed by one pixel, is split in two by Otsu's threshold;
     the brighter part is the tissue, holes in it are filled, and specks are dropped. If the two parts
     are not clearly apart, every acquired pixel is returned.
     """
     signal = np.zeros(images.values.shape[1], dtype=np.float64)
-    for _, block in images.scaled(hotspot_quantile):
-        signal += block.sum(axis=0)
+    chosen = np.ones(len(images), dtype=bool) if ions is None or not ions.any() else ions
+    for first, block in images.scaled(hotspot_quantile):
+        signal += block[chosen[first : first + len(block)]].sum(axis=0)
     acquired = images.grid.acquired
     filled = np.nan_to_num(images.grid.image(signal))
     smooth = gaussian_filter(filled, 1.0) / np.maximum(gaussian_filter(acquired.astype(float), 1.0), 1e-6)

@@ -16,8 +16,6 @@ from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.isotopes import isotope_of
 from napari_msiclust.results.evidence import Evidence, collect_evidence, pearson
 
-EMPTY_BIN = "empty"
-
 DOMINANT_MAP_MEANING = (
     "Clusters are groups of ions. This map is derived from them: each on-tissue pixel carries the "
     "cluster whose scaled mean ion image is largest there."
@@ -33,8 +31,9 @@ class ClusterResult:
     ions : DataFrame
         One row per ion, by m/z: mz, cluster (1..K; 0 in a bin), confidence, bin, centrality
         (Pearson correlation with the mean ion image of its cluster), annotation, isotope_of (m/z of
-        the ion whose 13C isotope it may be; NaN if there is none), and what the list of ions or the
-        peak picking knows (mobility, formula, adduct, ...).
+        the ion whose 13C isotope it may be; NaN if there is none), the reason for the bin and its scores
+        (see `msi.triage`), and what the list of ions or the peak picking knows (mobility, formula,
+        adduct, ...).
     clusters : DataFrame
         One row per cluster: cluster, ions, mean_confidence, central_mz, dominant_pixels.
     embedding : Embedding
@@ -76,6 +75,7 @@ def build_result(
     stack: npt.NDArray[np.float32],
     mask: npt.NDArray[np.bool_],
     used: npt.NDArray[np.intp],
+    bins: pd.DataFrame,
     clustering: IonClustering,
     config: ClusterConfig,
     provenance: dict[str, Any],
@@ -90,6 +90,8 @@ def build_result(
         Training images of the n ions that were clustered.
     used : ndarray of int, shape (n,)
         Their rows in `images`.
+    bins : DataFrame
+        Bin and scores of all N ions, as `triage` gives them.
     """
     labels = np.zeros(len(images), dtype=np.int64)
     labels[used] = clustering.labels
@@ -106,12 +108,13 @@ def build_result(
             "mz": images.mz,
             "cluster": labels,
             "confidence": confidence.round(6),
-            "bin": np.where(labels > 0, "", EMPTY_BIN),
+            "bin": bins["bin"],
             "centrality": centrality.round(6),
             "annotation": list(images.names),
         }
     )
     ions["isotope_of"] = isotope_of(images.mz, images.mean_intensity())
+    ions = pd.concat([ions, bins.drop(columns="bin")], axis=1)
     ions = pd.concat([ions, images.columns.drop(columns=ions.columns, errors="ignore")], axis=1)
     mean_pixels = mean_ion_images(images, labels, count, config.hotspot_quantile)
     dominant = dominant_cluster_map(mean_pixels, images.grid, config.hotspot_quantile)

@@ -26,7 +26,9 @@ EMBEDDING, RUN, REPORT, OVERVIEW = "embedding.npy", "run.json", "report.html", "
 RESULT = FolderKind(
     frozenset({IONS, CLUSTERS, MEAN_IMAGES, DOMINANT_MAP, EMBEDDING, RUN, REPORT, OVERVIEW}), marker=RUN
 )
-_OPTIONAL_NUMBERS = frozenset({"isotope_of", "mobility"})  # empty where there is none
+_OPTIONAL_NUMBERS = frozenset(
+    {"isotope_of", "mobility", "structure_z", "tissue_contrast", "duplicate_of"}
+)  # empty where there is none
 ION_IMAGES = FolderKind(frozenset({"values.npy", "mz.npy", "ions.csv", "grid.json"}), marker="grid.json")
 
 

@@ -55,11 +55,19 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
             _cluster_entry(result, images, row, to_hex(color))
             for row, color in zip(result.clusters.to_dict("records"), colors, strict=True)
         ],
-        binned=int((result.ions["cluster"] == 0).sum()),
+        bins=_bins(result.ions),
         columns=list(result.ions.columns),
         ions=result.ions.to_dict("records"),
         pixelated=max(result.grid.shape) < 400,
     )
+
+
+def _bins(ions: pd.DataFrame) -> list[dict[str, Any]]:
+    """Name, number, and one reason of each bin that holds ions."""
+    return [
+        {"name": name, "ions": len(members), "reason": members["bin_reason"].iloc[0]}
+        for name, members in ions[ions["bin"] != ""].groupby("bin")
+    ]
 
 
 def _cluster_entry(

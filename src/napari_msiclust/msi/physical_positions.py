@@ -74,8 +74,11 @@ def _columns(values: _Lengths, tremble: float) -> _Lengths:
 
 def _places(lengths: _Lengths, steps: _Lengths) -> _Lengths:
     """Lengths in steps: the usual step, or a whole part of the smallest one in which all are whole."""
-    usual = np.median(steps[steps <= 1.5 * steps.min()])
+    usual = float(np.median(steps[steps <= 1.5 * steps.min()]))
     for step in (usual, *(steps.min() / parts for parts in range(1, _PARTS + 1))):
-        if np.abs(lengths / step - np.rint(lengths / step)).max() < _WHOLE:
-            return lengths / step
-    return lengths / usual
+        places: _Lengths = lengths / step
+        if np.abs(places - np.rint(places)).max() < _WHOLE:
+            break
+    else:
+        places = lengths / usual
+    return places

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.generated import Recipe, generate
 
 from tests.conftest import WriteImzml
 
@@ -181,3 +182,24 @@ def test_empty_spectra_say_what_to_do(write_imzml: WriteImzml, tmp_path: Path) -
     axis = [100.0, 200.0]
     path = write_imzml([(axis, [0, 0])] * 4, [(k + 1, 1) for k in range(4)], mode="continuous")
     assert_one_line(msiclust("cluster", path, "--out", tmp_path / "r"), "0 of 2 ion images have a signal")
+
+
+def test_ions_set_aside_are_kept_on_demand(tmp_path: Path) -> None:
+    made = generate(Recipe(size=(32, 32), classes=4, ions=16, structureless=4, seed=2))
+    made.write(tmp_path / "noisy.imzML")
+    done = msiclust("cluster", tmp_path / "noisy.imzML", "--out", tmp_path / "usual", *QUICK)
+    assert done.returncode == 0, done.stderr
+    ions = pd.read_csv(tmp_path / "usual" / "ions.csv", keep_default_na=False)
+    noise = made.kinds == "structureless"
+    assert (ions.loc[noise, "bin"] == "structureless").sum() >= 3
+    assert (ions.loc[ions["bin"] != "", "cluster"] == 0).all()
+    assert "structureless" in (tmp_path / "usual" / "report.html").read_text(encoding="utf-8")
+    kept = ["--keep", "structureless", "--keep", "off-tissue"]
+    done = msiclust("cluster", tmp_path / "noisy.imzML", "--out", tmp_path / "all", *kept, *QUICK)
+    assert done.returncode == 0, done.stderr
+    ions = pd.read_csv(tmp_path / "all" / "ions.csv", keep_default_na=False)
+    assert (ions.loc[noise, "cluster"] > 0).all()
+    assert_one_line(
+        msiclust("cluster", tmp_path / "noisy.imzML", "--out", tmp_path / "x", "--keep", "odd"),
+        "--keep is odd",
+    )

@@ -79,7 +79,7 @@ def clustering_steps(
     used = np.flatnonzero(bins["bin"] == "")
     if len(used) < 2:
         raise InputError(
-            f"{len(used)} of {len(images)} ion images can be clustered ({bin_counts(bins)})",
+            f"{len(used)} of {len(images)} ion images have a signal to cluster by ({bin_counts(bins)})",
             fix="check the m/z list and the tolerance, or switch bins of the triage off",
         )
     stack = stack[used]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ class IonImages:
         Annotation of each ion; empty strings where there is none.
     columns : DataFrame
         N rows of what else is known of the ions: mobility, formula, adduct, pixel frequency, ...
+    polarity : {'positive', 'negative'} or None
+        None if unknown.
     """
 
     mz: npt.NDArray[np.float64]
@@ -40,6 +42,7 @@ class IonImages:
     grid: PixelGrid
     names: tuple[str, ...] = ()
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
+    polarity: Literal["positive", "negative"] | None = None
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.mz), len(self.grid.rows)):

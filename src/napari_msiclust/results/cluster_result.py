@@ -124,7 +124,9 @@ def build_result(
         embedding=clustering.embedding,
         mean_images=images.grid.image(mean_pixels),
         dominant_cluster_map=dominant,
-        evidence=collect_evidence(images.mz[used], clustering.labels, flat),
+        evidence=collect_evidence(
+            images.mz[used], clustering.labels, flat, polarity=images.polarity, ions=len(images)
+        ),
         history=clustering.history,
         grid=images.grid,
         config=config,

@@ -47,6 +47,7 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
         unit="µm" if result.grid.pixel_size_known else "pixels",
         scale_bar=_scale_bar(width_um),
         evidence=result.evidence.sentences(),
+        pairs=[pair for pair in result.evidence.pairs if pair.pairs],
         map_meaning=DOMINANT_MAP_MEANING,
         dominant_map=_dominant_png(result, colors),
         curves=_curves_svg(result.history),

@@ -14,6 +14,7 @@ from napari_msiclust.learning.ion_clustering import Embedding, IonClustering
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.isotopes import isotope_of
+from napari_msiclust.msi.training_set import TrainingSet
 from napari_msiclust.results.evidence import Evidence, collect_evidence, pearson
 
 DOMINANT_MAP_MEANING = (
@@ -71,34 +72,15 @@ class ClusterResult:
 
 
 def build_result(
-    images: IonImages,
-    stack: npt.NDArray[np.float32],
-    mask: npt.NDArray[np.bool_],
-    used: npt.NDArray[np.intp],
-    bins: pd.DataFrame,
-    clustering: IonClustering,
-    config: ClusterConfig,
-    provenance: dict[str, Any],
+    prepared: TrainingSet, clustering: IonClustering, config: ClusterConfig, provenance: dict[str, Any]
 ) -> ClusterResult:
-    """Assemble a result.
-
-    Parameters
-    ----------
-    images : IonImages
-        All N ions.
-    stack, mask : ndarray of shape (n, S, S) and (S, S)
-        Training images of the n ions that were clustered.
-    used : ndarray of int, shape (n,)
-        Their rows in `images`.
-    bins : DataFrame
-        Bin and scores of all N ions, as `triage` gives them.
-    """
+    """Assemble a result from what was clustered and what came of it."""
+    images, used, flat = prepared.images, prepared.used, prepared.flat
     labels = np.zeros(len(images), dtype=np.int64)
     labels[used] = clustering.labels
     confidence = np.zeros(len(images))
     confidence[used] = clustering.confidence
     count = int(clustering.labels.max())
-    flat = stack[:, mask]
     centrality = np.zeros(len(images))
     for cluster in range(1, count + 1):
         member = clustering.labels == cluster
@@ -108,13 +90,13 @@ def build_result(
             "mz": images.mz,
             "cluster": labels,
             "confidence": confidence.round(6),
-            "bin": bins["bin"],
+            "bin": prepared.bins["bin"],
             "centrality": centrality.round(6),
             "annotation": list(images.names),
         }
     )
     ions["isotope_of"] = isotope_of(images.mz, images.mean_intensity())
-    ions = pd.concat([ions, bins.drop(columns="bin")], axis=1)
+    ions = pd.concat([ions, prepared.bins.drop(columns="bin")], axis=1)
     ions = pd.concat([ions, images.columns.drop(columns=ions.columns, errors="ignore")], axis=1)
     mean_pixels = mean_ion_images(images, labels, count, config.hotspot_quantile)
     dominant = dominant_cluster_map(mean_pixels, images.grid, config.hotspot_quantile)

@@ -11,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.ndimage import gaussian_filter
+from scipy.sparse import csr_array
 from sklearn.cluster import KMeans
 from sklearn.decomposition import NMF, PCA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import kneighbors_graph
 from threadpoolctl import threadpool_limits
 
 from napari_msiclust.errors import InputError
-from napari_msiclust.learning.affinity import neighbor_graph, spectral_labels
+from napari_msiclust.learning.affinity import spectral_labels
 from napari_msiclust.learning.training import encode
 from napari_msiclust.learning.weights import load_encoder
 
@@ -114,9 +116,22 @@ def k_means(features: Features, clusters: int, seed: int) -> Labels:
 
 
 def spectral(features: Features, clusters: int, seed: int) -> Labels:
-    """Spectral clustering of the graph of the ten nearest neighbours."""
+    """Spectral clustering of the graph of the ten nearest neighbours, as scikit-learn builds it.
+
+    The graph may fall apart, and the features are not centred over the ions: for correlations of
+    pixels this is the better way.
+
+    Raises
+    ------
+    InputError
+        There are fewer ions than clusters.
+    """
     _check(len(features), clusters)
-    return spectral_labels(neighbor_graph(features, _NEIGHBORS), clusters, seed)
+    directed = kneighbors_graph(features, min(_NEIGHBORS, len(features)), include_self=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Graph is not fully connected")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return spectral_labels(csr_array(0.5 * (directed + directed.T)), clusters, seed)
 
 
 def factorized(stack: Stack, mask: Mask, clusters: int, seed: int) -> Labels:

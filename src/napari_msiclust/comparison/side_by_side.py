@@ -39,8 +39,8 @@ class Settings:
 
     Attributes
     ----------
-    clusters : int
-        Number of clusters asked of every method.
+    clusters : tuple of int
+        Numbers of clusters asked of every method.
     seeds : tuple of int
     presets : tuple of str
     epochs : int or None
@@ -50,7 +50,7 @@ class Settings:
     device : str
     """
 
-    clusters: int
+    clusters: tuple[int, ...]
     seeds: tuple[int, ...] = (0,)
     presets: tuple[Preset, ...] = get_args(Preset)
     epochs: int | None = None
@@ -65,38 +65,29 @@ class Comparison:
     Attributes
     ----------
     runs : DataFrame
-        One row per method and seed: method, seed, `MEASURES`, fault (why a method could not run).
-    stability : dict
-        Method to the mean adjusted Rand index of two seeds; None with one seed.
+        One row per method, number of clusters asked for and seed: method, asked, seed, `MEASURES`,
+        fault (why a method could not run).
+    summary : DataFrame
+        One row per method and number: mean of each measure over the seeds, `<measure>_spread` (largest -
+        smallest), stability (mean adjusted Rand index of two seeds), fault.
     ions : int
         All ions, those set aside before any method ran included.
+    settings : Settings
     """
 
     runs: pd.DataFrame
-    stability: dict[str, float | None]
+    summary: pd.DataFrame
     ions: int
     settings: Settings
-
-    def summary(self) -> pd.DataFrame:
-        """One row per method: mean over the seeds of each measure, `<measure>_spread` (largest - smallest)."""
-        rows = []
-        for method, runs in self.runs.groupby("method", sort=False):
-            numbers = runs[list(MEASURES)].astype(float)
-            spread = (numbers.max() - numbers.min()).add_suffix("_spread")
-            faults = [fault for fault in runs["fault"] if fault]
-            rows.append(
-                {"method": method, **numbers.mean(), **spread}
-                | {"stability": self.stability[str(method)], "fault": faults[0] if faults else ""}
-            )
-        return pd.DataFrame(rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
-            "clusters": self.settings.clusters,
+            "clusters": list(self.settings.clusters),
             "seeds": list(self.settings.seeds),
+            "epochs": self.settings.epochs,
             "ions": self.ions,
-            "methods": _records(self.summary()),
+            "methods": _records(self.summary),
             "runs": _records(self.runs),
         }
 
@@ -131,37 +122,69 @@ def comparison_steps(
     Stopped
         `stop` was set.
     """
-    prepared = training_set(images, ClusterConfig(clusters=settings.clusters))
+    prepared = training_set(images, ClusterConfig())
     runs: list[dict[str, Any]] = []
-    found: dict[str, list[Labels]] = {}
-    for name, method in _methods(prepared, settings):
-        found[name] = []
-        for seed in settings.seeds:
-            if stop is not None and stop.is_set():
-                raise Stopped
-            yield Progress(name, len(found[name]), len(settings.seeds))
-            started = time.perf_counter()
-            row: dict[str, Any] = {"method": name, "seed": seed} | dict.fromkeys(MEASURES, np.nan)
-            try:
-                with MemoryWatch() as memory:
-                    labels = yield from method(seed, stop)
-            except MsiclustError as error:
-                runs.append(row | {"fault": str(error)})
-                continue
-            cost = {"seconds": time.perf_counter() - started, "peak_memory_bytes": memory.peak_bytes}
-            found[name].append(labels)
-            runs.append(row | cost | _scores(prepared, labels, truth) | {"fault": ""})
-        yield Progress(name, len(settings.seeds), len(settings.seeds))
-    stable = {name: stability(np.stack(labels)) if labels else None for name, labels in found.items()}
-    return Comparison(pd.DataFrame(runs), stable, len(images), settings)
+    summary: list[dict[str, Any]] = []
+    for asked in settings.clusters:
+        for name, method in _methods(prepared, settings, asked):
+            rows, labels = yield from _over_seeds(name, asked, method, prepared, settings, truth, stop)
+            runs += rows
+            summary.append(_summarized(rows, labels))
+    return Comparison(pd.DataFrame(runs), pd.DataFrame(summary), len(images), settings)
 
 
-def _methods(prepared: TrainingSet, settings: Settings) -> Iterator[tuple[str, _Method]]:
+def _over_seeds(
+    name: str,
+    asked: int,
+    method: _Method,
+    prepared: TrainingSet,
+    settings: Settings,
+    truth: Truth | None,
+    stop: threading.Event | None,
+) -> Generator[Progress, None, tuple[list[dict[str, Any]], list[Labels]]]:
+    """One row and the labels of each run of one method."""
+    rows: list[dict[str, Any]] = []
+    found: list[Labels] = []
+    stage = f"{name}, k = {asked}"
+    for number, seed in enumerate(settings.seeds):
+        if stop is not None and stop.is_set():
+            raise Stopped
+        yield Progress(stage, number, len(settings.seeds))
+        row = {"method": name, "asked": asked, "seed": seed} | dict.fromkeys(MEASURES, np.nan)
+        started = time.perf_counter()
+        try:
+            with MemoryWatch() as memory:
+                labels = yield from method(seed, stop)
+        except MsiclustError as error:
+            rows.append(row | {"fault": str(error)})
+            continue
+        cost = {"seconds": time.perf_counter() - started, "peak_memory_bytes": memory.peak_bytes}
+        rows.append(row | cost | _scores(prepared, labels, truth) | {"fault": ""})
+        found.append(labels)
+    yield Progress(stage, len(settings.seeds), len(settings.seeds))
+    return rows, found
+
+
+def _summarized(rows: list[dict[str, Any]], found: list[Labels]) -> dict[str, Any]:
+    """Mean and spread over the seeds."""
+    numbers = pd.DataFrame(rows)[list(MEASURES)].astype(float)
+    spread = (numbers.max() - numbers.min()).add_suffix("_spread")
+    return {
+        "method": rows[0]["method"],
+        "asked": rows[0]["asked"],
+        **numbers.mean(),
+        **spread,
+        "stability": stability(np.stack(found)) if found else None,
+        "fault": next((row["fault"] for row in rows if row["fault"]), ""),
+    }
+
+
+def _methods(prepared: TrainingSet, settings: Settings, clusters: int) -> Iterator[tuple[str, _Method]]:
     """Names and ways from a seed to labels of all ions (N,): 1..K, 0 in no cluster."""
     for baseline in BASELINES if settings.baselines else ():
-        yield baseline.name, partial(_run_baseline, baseline, prepared, settings.clusters)
+        yield baseline.name, partial(_run_baseline, baseline, prepared, clusters)
     for preset in settings.presets:
-        config = ClusterConfig.from_preset(preset, clusters=settings.clusters, device=settings.device)
+        config = ClusterConfig.from_preset(preset, clusters=clusters, device=settings.device)
         config = config if settings.epochs is None else config.with_epochs(settings.epochs)
         yield f"preset {preset}", partial(_run_preset, config, prepared.images)
 

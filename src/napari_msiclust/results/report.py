@@ -23,6 +23,7 @@ from napari_msiclust.results.colors import cluster_colors
 
 _THUMBNAILS = 8
 _THUMBNAIL_SIDE = 140
+_COMPARISON_BEGIN, _COMPARISON_END = "<!-- comparison -->", "<!-- end of comparison -->"
 _COLORMAP = "inferno"
 
 
@@ -61,6 +62,20 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
         ions=result.ions.to_dict("records"),
         pixelated=max(result.grid.shape) < 400,
     )
+
+
+def with_comparison(page: str, section: str) -> str:
+    """A report with a comparison of methods in it; an earlier one is replaced."""
+    before, begin, rest = page.partition(_COMPARISON_BEGIN)
+    _, end, after = rest.partition(_COMPARISON_END)
+    if not begin or not end:  # a report of an earlier version
+        before, begin, end, after = (
+            page.replace("</body>", ""),
+            _COMPARISON_BEGIN,
+            _COMPARISON_END,
+            "</body></html>",
+        )
+    return f"{before}{begin}{section}{end}{after}"
 
 
 def _bins(ions: pd.DataFrame) -> list[dict[str, Any]]:

@@ -203,3 +203,22 @@ def test_ions_set_aside_are_kept_on_demand(tmp_path: Path) -> None:
         msiclust("cluster", tmp_path / "noisy.imzML", "--out", tmp_path / "x", "--keep", "odd"),
         "--keep is odd",
     )
+
+
+def test_methods_side_by_side(tissue: Path, result: Path, tmp_path: Path) -> None:
+    truth = tissue.with_name("tissue_classes.csv")
+    few = ["--presets", "none", "--clusters", "6"]
+    done = msiclust("benchmark", tissue, "--truth", truth, "--json", "--out", tmp_path / "b", *few)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["methods"][0]["method"].startswith("median-thresholded cosine")
+    assert max(method["ari"] for method in report["methods"]) > 0.8
+    assert (tmp_path / "b" / "benchmark.csv").exists()
+    copy = shutil.copytree(result, tmp_path / "copy")
+    done = msiclust("benchmark", tissue, "--out", copy, *few)
+    assert done.returncode == 0, done.stderr
+    assert "isotopes" in done.stdout
+    assert "pixel Pearson" in (copy / "report.html").read_text(encoding="utf-8")
+    assert_one_line(msiclust("benchmark", tissue, "--presets", "best"), "no preset 'best'")
+    assert_one_line(msiclust("benchmark", tissue, "--clusters", "1"), "--clusters is 1")
+    assert_one_line(msiclust("benchmark", tissue, "--truth", tmp_path / "absent.csv"), "absent.csv")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from scipy.ndimage import gaussian_filter
 from scipy.sparse import csr_array
-from sklearn.cluster import KMeans
+from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.decomposition import NMF, PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import kneighbors_graph
@@ -73,8 +73,10 @@ def smoothed_pearson(stack: Stack, mask: Mask, seed: int) -> Features:
     weight = np.maximum(gaussian_filter(mask.astype(np.float32), _SMOOTHING), np.float32(1e-6))
     smooth = np.stack([(gaussian_filter(image * mask, _SMOOTHING) / weight)[mask] for image in stack])
     components = min(_COMPONENTS, len(stack) - 1, smooth.shape[1])
-    reduced = PCA(components, random_state=seed).fit_transform(_unit(_centred(smooth)))
-    return _unit(reduced)
+    rows = _unit(_centred(smooth))
+    if np.ptp(rows, axis=0).max() < 1e-6:  # all ions alike: there is nothing to reduce
+        return rows
+    return _unit(PCA(components, random_state=seed).fit_transform(rows))
 
 
 def imagenet_features(stack: Stack, mask: Mask, seed: int) -> Features:
@@ -134,6 +136,19 @@ def spectral(features: Features, clusters: int, seed: int) -> Labels:
         return spectral_labels(csr_array(0.5 * (directed + directed.T)), clusters, seed)
 
 
+def ward(features: Features, clusters: int, seed: int) -> Labels:
+    """Ward's hierarchical clustering of unit rows; takes no random numbers.
+
+    Raises
+    ------
+    InputError
+        There are fewer ions than clusters.
+    """
+    del seed
+    _check(len(features), clusters)
+    return np.asarray(AgglomerativeClustering(clusters).fit_predict(features), dtype=np.int64)
+
+
 def factorized(stack: Stack, mask: Mask, clusters: int, seed: int) -> Labels:
     """Non-negative matrix factorization; an ion belongs to the component with most of its signal."""
     _check(len(stack), clusters)
@@ -162,6 +177,7 @@ _FEATURES: Mapping[str, Callable[[Stack, Mask, int], Features]] = {
 _GROUPINGS: Mapping[str, Callable[[Features, int, int], Labels]] = {
     "k-means": k_means,
     "spectral": spectral,
+    "Ward": ward,
 }
 
 

@@ -48,8 +48,8 @@ def shown(comparison: Comparison) -> pd.DataFrame:
         spread = summary.get(f"{name}_spread") if len(comparison.settings.seeds) > 1 else None
         if summary[name].notna().any():
             table[heading] = [
-                _cell(name, value, None if spread is None else spread[row])
-                for row, value in summary[name].items()
+                _cell(name, value, None if spread is None else spread.iloc[row])
+                for row, value in enumerate(summary[name])
             ]
     if summary["fault"].any():
         table["fault"] = summary["fault"]
@@ -58,7 +58,7 @@ def shown(comparison: Comparison) -> pd.DataFrame:
 
 def _cell(name: str, value: Any, spread: float | None) -> str:
     if pd.isna(value):
-        return "–"
+        return "-"
     if name in ("method", "asked"):
         return str(value)
     if name == "peak_memory_bytes":

@@ -1,8 +1,8 @@
 """Quality of the presets beside simple methods, on the same ion images, in one run.
 
-Labelled: uterus13 and tissues generated from it (another seed, low counts, 60 structureless ions and 128 x 128
-pixels), and one of another shape. Real tissue without labels: evidence only. It is what `msiclust benchmark`
-prints, for each of them. Data folder: MSICLUST_TEST_DATA, default ../shared/data.
+Labelled: uterus13 and tissues generated from it (another seed, low counts, 60 structureless ions and
+128 x 128 pixels), and one of another shape. Real tissue without labels: evidence only. It is what
+`msiclust benchmark` prints, for each of them. Data folder: MSICLUST_TEST_DATA, default ../shared/data.
 
 usage: python benchmarks/quality.py [--presets fast,paper] [--seeds 0,1,2] [--only uterus13,...]
 """

@@ -17,9 +17,11 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
+from napari_msiclust.msi.attributes import spatial_attributes
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import DOMINANT_MAP_MEANING, ClusterResult
 from napari_msiclust.results.colors import cluster_colors
+from napari_msiclust.results.surrogate import fit_surrogate
 
 _THUMBNAILS = 8
 _THUMBNAIL_SIDE = 140
@@ -40,6 +42,8 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
     )
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     colors = cluster_colors(len(result.clusters))
+    attributes = spatial_attributes(images.with_mask(result.grid.mask), result.config.hotspot_quantile)
+    surrogate = fit_surrogate(attributes, result.ions["cluster"].to_numpy())
     width_um = result.grid.shape[1] * result.grid.pixel_size_um[1]
     return environment.from_string(template).render(
         run=run,
@@ -53,8 +57,10 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
         dominant_map=_dominant_png(result, colors),
         curves=_curves_svg(result.history),
         confidence=_confidence_svg(result.ions),
+        in_words=surrogate.sentence(),
         clusters=[
             _cluster_entry(result, images, row, to_hex(color))
+            | {"in_words": surrogate.rules[row["cluster"]].sentence()}
             for row, color in zip(result.clusters.to_dict("records"), colors, strict=True)
         ],
         bins=_bins(result.ions),

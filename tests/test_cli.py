@@ -222,3 +222,19 @@ def test_methods_side_by_side(tissue: Path, result: Path, tmp_path: Path) -> Non
     assert_one_line(msiclust("benchmark", tissue, "--presets", "best"), "no preset 'best'")
     assert_one_line(msiclust("benchmark", tissue, "--clusters", "1"), "--clusters is 1")
     assert_one_line(msiclust("benchmark", tissue, "--truth", tmp_path / "absent.csv"), "absent.csv")
+
+
+def test_classes_enriched_in_a_cluster(result: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(result, tmp_path / "copy")
+    ions = pd.read_csv(copy / "ions.csv", keep_default_na=False)
+    classes = pd.DataFrame({"mz": ions["mz"], "name": ions.index.map("M{}".format), "class": "other"})
+    classes.loc[ions["cluster"] == 1, "class"] = "first"
+    classes.to_csv(tmp_path / "classes.csv", index=False)
+    done = msiclust("enrich", copy, tmp_path / "classes.csv")
+    assert done.returncode == 0, done.stderr
+    assert "cluster 1: first (class)" in done.stdout
+    assert pd.read_csv(copy / "enrichment.csv")["q"].min() < 0.05
+    found = json.loads(msiclust("enrich", copy, tmp_path / "classes.csv", "--json").stdout)
+    assert found[0]["set"] == "first"
+    assert_one_line(msiclust("enrich", tmp_path, tmp_path / "classes.csv"), "holds no result")
+    assert_one_line(msiclust("enrich", copy, tmp_path / "classes.csv", "--column", "x"), "no column x")

@@ -1,4 +1,4 @@
-"""The command line: msiclust info, extract, cluster, evaluate, benchmark, sample, cache."""
+"""The command line: msiclust info, extract, cluster, evaluate, benchmark, enrich, sample, cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that runs methods side by side."""
+"""Commands that hold a result against something else: other methods, annotations."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from napari_msiclust.cli.progress_bar import progress_bar
 from napari_msiclust.cli.reading import ReadingOptions
 from napari_msiclust.config import ClusterConfig, Device, Preset
 from napari_msiclust.errors import InputError
+
+_TELLING_Q = 0.05
 
 
 @app.command()
@@ -96,6 +98,47 @@ def benchmark(
     if out is not None:
         page = write_comparison(comparison, out, source)
         typer.echo(f"table: {page}", err=as_json)
+
+
+@app.command()
+def enrich(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="Folder of a result.")],
+    annotations: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CSV", help="Annotations: m/z, formula or name, and columns of classes or pathways."
+        ),
+    ],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            metavar="NAME",
+            help="Column of classes or pathways; all such if not given; repeatable.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find molecular classes and pathways that are over-represented in a cluster; adds enrichment.csv."""
+    from napari_msiclust.results.enrichment import enrich as enriched
+    from napari_msiclust.results.enrichment import read_annotations
+    from napari_msiclust.results.exports import ENRICHMENT, IONS, is_result_folder, read_ion_table
+    from napari_msiclust.results.folder import replace_file
+
+    if not is_result_folder(result):
+        raise InputError("holds no result", fix="give the folder that msiclust cluster wrote", path=result)
+    table = enriched(read_ion_table(result / IONS), read_annotations(annotations, sets or ()))
+    replace_file(result / ENRICHMENT, table.to_csv(index=False, lineterminator="\n"))
+    if as_json:
+        typer.echo(table.to_json(orient="records", indent=1))
+        return
+    telling = table[table["q"] < _TELLING_Q]
+    for row in telling.to_dict("records"):
+        typer.echo(
+            f"cluster {row['cluster']}: {row['set']} ({row['kind']}), {row['in_cluster']} of its "
+            f"{row['in_all']} molecules, {row['fold']:.1f} times as many as expected, q = {row['q']:.2g}"
+        )
+    typer.echo(f"{len(telling)} enriched sets (q < {_TELLING_Q}); all {len(table)}: {result / ENRICHMENT}")
 
 
 def _usual_clusters() -> int:

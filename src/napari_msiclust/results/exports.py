@@ -23,9 +23,10 @@ from napari_msiclust.results.report import render_report
 IONS, CLUSTERS = "ions.csv", "clusters.csv"
 MEAN_IMAGES, DOMINANT_MAP = "mean_ion_images.ome.tif", "dominant_cluster.ome.tif"
 EMBEDDING, RUN, REPORT, OVERVIEW = "embedding.npy", "run.json", "report.html", "overview.png"
-BENCHMARK = "benchmark.json"
+BENCHMARK, ENRICHMENT = "benchmark.json", "enrichment.csv"  # added to a result later
 RESULT = FolderKind(
-    frozenset({IONS, CLUSTERS, MEAN_IMAGES, DOMINANT_MAP, EMBEDDING, RUN, REPORT, OVERVIEW, BENCHMARK}),
+    frozenset({IONS, CLUSTERS, MEAN_IMAGES, DOMINANT_MAP, EMBEDDING, RUN, REPORT, OVERVIEW})
+    | {BENCHMARK, ENRICHMENT},
     marker=RUN,
 )
 _OPTIONAL_NUMBERS = frozenset(

@@ -125,7 +125,7 @@ def read_truth(truth_csv: str | Path, mz: npt.NDArray[np.float64]) -> Truth:
         The table or a column is missing, or no ion matches.
     """
     table = _table(Path(truth_csv), ("mz", "label")).sort_values("mz", kind="stable")
-    rows = _match(table["mz"].to_numpy(dtype=np.float64), mz)
+    rows = match_mz(table["mz"].to_numpy(dtype=np.float64), mz)
     labels = table["label"].to_numpy(dtype=np.int64)
     known, matched = labels >= 0, rows >= 0
     if not (known & matched).any():
@@ -136,7 +136,7 @@ def read_truth(truth_csv: str | Path, mz: npt.NDArray[np.float64]) -> Truth:
     return Truth(labels[chosen], rows[chosen], unmatched=int((known & ~matched).sum()))
 
 
-def _match(wanted: npt.NDArray[np.float64], present: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def match_mz(wanted: npt.NDArray[np.float64], present: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Row of the nearest of `present` for each of `wanted`, both ascending; -1 beyond 10 ppm."""
     if len(wanted) == len(present) and np.allclose(wanted, present, rtol=MATCH_PPM * 1e-6, atol=0):
         return np.arange(len(wanted))  # keeps two ions of the same m/z apart

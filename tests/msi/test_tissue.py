@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from benchmarks.generated import Recipe, generate
 
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
@@ -42,3 +44,12 @@ def test_where_only_tissue_was_acquired_all_of_it_counts() -> None:
     uneven = 5 + 4 * np.sin(np.linspace(0, 9, 60))[None, :] * np.ones((60, 1))
     assert estimate_tissue(_images(uneven * np.ones((30, 1, 1)))).all()
     assert estimate_tissue(_images(np.zeros((3, 20, 20)))).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "overlap"), [("oval", 0.95), ("kidney", 0.93), ("wedge", 0.95), ("sections", 0.85)]
+)
+def test_the_tissue_is_found_among_matrix_ions(shape: str, overlap: float) -> None:
+    made = generate(Recipe(shape=shape, ions=150, counts=3, off_tissue=3, seed=1))
+    found, true = estimate_tissue(made.without_mask()), made.images.grid.mask
+    assert (found & true).sum() / (found | true).sum() > overlap

@@ -11,7 +11,7 @@ from napari_msiclust.msi.ion_images import IonImages
 
 # Off the tissue there is far less signal than on it, and few pixels lie between the two. Where
 # that is not so, as when only tissue was acquired, every acquired pixel counts as tissue.
-_LARGEST_RATIO = 0.2
+_LARGEST_RATIO = 0.5  # of the square roots: a quarter of the signal
 _MOST_BETWEEN = 0.12
 _SMALLEST_PART = 0.005
 
@@ -31,9 +31,10 @@ def estimate_tissue(
 
     Notes
     -----
-    The mean of all scaled ion images, smoothed by one pixel, is split in two by Otsu's threshold;
-    the brighter part is the tissue, holes in it are filled, and specks are dropped. If the two parts
-    are not clearly apart, every acquired pixel is returned.
+    The mean of all scaled ion images, smoothed by one pixel, is split in two by Otsu's threshold on its
+    square root, which leaves the dim parts of a tissue on its bright side. The brighter part is the
+    tissue, holes in it are filled, and specks are dropped. If the two parts are not clearly apart,
+    every acquired pixel is returned.
     """
     signal = np.zeros(images.values.shape[1], dtype=np.float64)
     chosen = np.ones(len(images), dtype=bool) if ions is None or not ions.any() else ions
@@ -42,6 +43,7 @@ def estimate_tissue(
     acquired = images.grid.acquired
     filled = np.nan_to_num(images.grid.image(signal))
     smooth = gaussian_filter(filled, 1.0) / np.maximum(gaussian_filter(acquired.astype(float), 1.0), 1e-6)
+    smooth = np.sqrt(np.maximum(smooth, 0))
     values = smooth[acquired]
     if np.ptp(values) <= 0:
         return acquired

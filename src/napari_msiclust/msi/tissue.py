@@ -12,7 +12,7 @@ from napari_msiclust.msi.ion_images import IonImages
 # Off the tissue there is far less signal than on it, and few pixels lie between the two. Where
 # that is not so, as when only tissue was acquired, every acquired pixel counts as tissue.
 _LARGEST_RATIO = 0.5  # of the square roots: a quarter of the signal
-_MOST_BETWEEN = 0.12
+_MOST_BETWEEN = 0.15  # where all values are equally frequent it is 0.2
 _SMALLEST_PART = 0.005
 
 

@@ -22,6 +22,7 @@ from napari_msiclust.msi.triage import bin_counts, set_aside_empty, structure_sc
 from napari_msiclust.progress import Progress, ProgressCallback, drain
 from napari_msiclust.results.cluster_result import ClusterResult, build_result
 
+_MOST_VALUES = 1e8  # of the training images in memory
 _PACKAGES = ("napari-msiclust", "torch", "numpy", "scikit-learn", "scipy", "pandas")
 
 
@@ -35,7 +36,7 @@ def cluster_ions(
     images : IonImages
         Ion images of one experiment.
     config : ClusterConfig, optional
-        Settings; the published recipe where none are given.
+        Settings; the preset `default` where none are given.
     progress : callable, optional
         Receives `Progress`.
 
@@ -73,7 +74,7 @@ def clustering_steps(
     if config.tissue == "estimate" and np.array_equal(images.grid.mask, images.grid.acquired):
         shaped = structured(structure, config.triage)
         images = images.with_mask(estimate_tissue(images, config.hotspot_quantile, shaped))
-    stack, mask = images.training_stack(config.image_size, config.hotspot_quantile)
+    stack, mask = images.training_stack(_side(images, config), config.hotspot_quantile)
     has_signal: npt.NDArray[np.bool_] = stack.max(axis=(1, 2)) > 0
     bins = set_aside_empty(triage(images, config.triage, structure=structure), has_signal)
     used = np.flatnonzero(bins["bin"] == "")
@@ -92,6 +93,15 @@ def clustering_steps(
     return result
 
 
+def _side(images: IonImages, config: ClusterConfig) -> int:
+    """Side of the training images in pixels: the tissue's own where the recipe wants it."""
+    if config.recipe == "published":
+        return config.image_size
+    rows, cols = (np.flatnonzero(images.grid.mask.any(axis=axis)) for axis in (1, 0))
+    own = max(rows[-1] - rows[0], cols[-1] - cols[0]) + 1
+    return int(min(own, max(config.image_size, np.sqrt(_MOST_VALUES / len(images)))))
+
+
 def _provenance(clustering: IonClustering, started: float) -> dict[str, Any]:
     return {
         "weights": {"origin": clustering.embedding.weights, "sha256": clustering.embedding.weights_sha256},
@@ -103,6 +113,7 @@ def _provenance(clustering: IonClustering, started: float) -> dict[str, Any]:
         },
         "peak_memory_bytes": peak_memory_bytes(),
         "notes": list(clustering.notes),
+        "cluster_counts": clustering.counts.to_dict("records"),
         "versions": {"python": sys.version.split()[0]} | {name: _version(name) for name in _PACKAGES},
     }
 

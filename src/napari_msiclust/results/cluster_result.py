@@ -16,6 +16,8 @@ from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.isotopes import isotope_of
 from napari_msiclust.results.evidence import Evidence, collect_evidence, pearson
 
+UNASSIGNED = "unassigned"
+
 DOMINANT_MAP_MEANING = (
     "Clusters are groups of ions. This map is derived from them: each on-tissue pixel carries the "
     "cluster whose scaled mean ion image is largest there."
@@ -37,7 +39,7 @@ class ClusterResult:
     clusters : DataFrame
         One row per cluster: cluster, ions, mean_confidence, central_mz, dominant_pixels.
     embedding : Embedding
-        Features of the ions in clusters, in table order.
+        Features of the ions that were clustered, unassigned ones included, in table order.
     mean_images : ndarray of float32, shape (K, H, W)
         Mean of the members' scaled ion images, 0..1; NaN where nothing was acquired.
     dominant_cluster_map : ndarray of uint16, shape (H, W)
@@ -95,9 +97,12 @@ def build_result(
     """
     labels = np.zeros(len(images), dtype=np.int64)
     labels[used] = clustering.labels
+    bins = bins.copy()
+    bins.loc[used[clustering.labels == 0], "bin"] = UNASSIGNED
     confidence = np.zeros(len(images))
     confidence[used] = clustering.confidence
     count = int(clustering.labels.max())
+    assigned = clustering.labels > 0
     flat = stack[:, mask]
     centrality = np.zeros(len(images))
     for cluster in range(1, count + 1):
@@ -124,7 +129,7 @@ def build_result(
         embedding=clustering.embedding,
         mean_images=images.grid.image(mean_pixels),
         dominant_cluster_map=dominant,
-        evidence=collect_evidence(images.mz[used], clustering.labels, flat),
+        evidence=collect_evidence(images.mz[used[assigned]], clustering.labels[assigned], flat[assigned]),
         history=clustering.history,
         grid=images.grid,
         config=config,

@@ -35,7 +35,7 @@ def cluster(
     out: OutOption,
     preset: Annotated[
         Preset,
-        typer.Option(help="default: the best known; paper: as published; fast: the paper's, fewer epochs."),
+        typer.Option(help="default: the best known; paper: as published; fast: its stages, fewer epochs."),
     ] = "default",
     clusters: Annotated[
         str | None,

@@ -25,14 +25,13 @@ def count_by_eigengap(graph: sp.csr_array) -> int:
     Von Luxburg, Statistics and Computing 2007, 17, 395; the gap is taken relative to the
     eigenvalue above it, and at least two clusters are returned.
     """
-    count = graph.shape[0]
+    count: int = graph.shape[0]
     most = min(_MOST, count - 1)
     if most < 2:
         return min(2, count)
     dense = laplacian(sp.csr_matrix(graph), normed=True).toarray()
-    values = np.maximum(eigh(dense, eigvals_only=True, subset_by_index=(0, most)), 0)
-    best: np.intp = np.argmax(_relative_gaps(values)[1:])
-    return int(best) + 2
+    values: npt.NDArray[np.float64] = np.maximum(eigh(dense, eigvals_only=True, subset_by_index=(0, most)), 0)
+    return 2 + int(np.argmax(_relative_gaps(values)[1:]))
 
 
 def _relative_gaps(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

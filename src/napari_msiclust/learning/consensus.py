@@ -7,15 +7,13 @@ from collections.abc import Generator
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from sklearn.cluster import AgglomerativeClustering
-from sklearn.neighbors import kneighbors_graph
 from threadpoolctl import threadpool_limits
 
 from napari_msiclust.config import ConsensusConfig
-from napari_msiclust.learning.affinity import spectral_labels
+from napari_msiclust.learning.affinity import neighbor_graph, spectral_labels
 from napari_msiclust.learning.pixel_similarity import FloatArray, directions, principal_components
 from napari_msiclust.learning.training import check_stop
 from napari_msiclust.progress import Progress
@@ -100,8 +98,7 @@ def _one_run(
         if run // 2 % 2:
             labels: Labels = AgglomerativeClustering(count).fit_predict(features).astype(np.int64)
             return labels
-        directed = kneighbors_graph(features, min(neighbors, len(features)), include_self=True)
-        return spectral_labels(sp.csr_array(0.5 * (directed + directed.T)), count, seed)
+        return spectral_labels(neighbor_graph(features, neighbors), count, seed)
 
 
 def coassociation(runs: Labels) -> FloatArray:

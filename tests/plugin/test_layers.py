@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import dask.array as da
 import numpy as np
 import pytest
 from napari.layers import Layer
@@ -15,20 +14,10 @@ from napari_msiclust.plugin.layers import (
     image_layer,
     ion_layers,
     label_colormap,
-    lazy_stack,
     result_layers,
 )
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.ome_tiff import TiffImage
-
-
-def test_the_stack_is_lazy_and_right(tissue_images: IonImages) -> None:
-    stack = lazy_stack(tissue_images)
-    assert isinstance(stack, da.Array)
-    assert stack.shape == (len(tissue_images), *tissue_images.grid.shape)
-    assert stack.chunksize[0] == 1
-    for ion in (0, 7, len(tissue_images) - 1):
-        np.testing.assert_array_equal(np.asarray(stack[ion]), tissue_images.image(ion))
 
 
 def test_layers_have_scale_units_and_axes(tissue_images: IonImages) -> None:

@@ -17,8 +17,6 @@ from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.folder import FolderKind, whole_folder
 from napari_msiclust.results.ome_tiff import TiffImage, read_ome_tiff, write_ome_tiff
-from napari_msiclust.results.overview import write_overview
-from napari_msiclust.results.report import render_report
 
 IONS, CLUSTERS = "ions.csv", "clusters.csv"
 MEAN_IMAGES, DOMINANT_MAP = "mean_ion_images.ome.tif", "dominant_cluster.ome.tif"
@@ -76,6 +74,9 @@ def write_result(
     OutputError
         The folder cannot be written.
     """
+    from napari_msiclust.results.overview import write_overview  # both need matplotlib, which takes
+    from napari_msiclust.results.report import render_report  # half a second to import
+
     out = Path(out)
     run = run_record(result, source)
     with whole_folder(out, RESULT) as folder:

@@ -149,13 +149,17 @@ def saved_layers(saved: SavedResult) -> list[LayerTuple]:
 
 def image_layer(image: TiffImage, clustered: ClusteredIons | None = None) -> LayerTuple:
     """A layer from an image with physical scale; labels come with colours and features."""
-    stack = image.pixels.ndim == 3 and not image.rgb
+    stack = "C" in image.axes
+    before = (
+        *(("cluster" if image.channels else "plane",) if stack else ()),
+        *(("z",) if image.deep else ()),
+    )
     size = image.pixel_size_um
     settings: dict[str, Any] = {
         "name": image.name,
-        "scale": (*((1,) if stack else ()), *(size or (1, 1))),
-        "units": (*(("pixel",) if stack else ()), *(("um", "um") if size else ("pixel", "pixel"))),
-        "axis_labels": (*(("cluster" if image.channels else "plane",) if stack else ()), *PLANE_AXES),
+        "scale": (*(1 for _ in before), *(size or (1, 1))),
+        "units": (*("pixel" for _ in before), *(("um", "um") if size else ("pixel", "pixel"))),
+        "axis_labels": (*before, *PLANE_AXES),
         "metadata": {KEY: clustered} if clustered is not None else {},
     }
     if stack and image.channels:

@@ -29,23 +29,25 @@ ION_IMAGES = FolderKind(frozenset({"values.npy", "mz.npy", "ions.csv", "grid.jso
 
 
 def mean_images_tiff(result: ClusterResult) -> TiffImage:
-    """Mean ion images as a stack with one channel per cluster."""
+    """Mean ion images as a stack with one channel per cluster; z planes lie one above the other."""
     return TiffImage(
-        result.mean_images,
+        result.grid.unfold(result.mean_images),
         result.grid.physical_pixel_size_um,
         "mean ion images",
         tuple(f"cluster {number}" for number in result.clusters["cluster"]),
+        deep=len(result.grid.planes) > 1,
     )
 
 
 def dominant_map_tiff(result: ClusterResult) -> TiffImage:
-    """The dominant cluster map as labels."""
+    """The dominant cluster map as labels; z planes lie one above the other."""
     return TiffImage(
-        result.dominant_cluster_map,
+        result.grid.unfold(result.dominant_cluster_map),
         result.grid.physical_pixel_size_um,
         "dominant cluster map",
         kind="labels",
         extra={"features": result.clusters.to_dict("list")},
+        deep=len(result.grid.planes) > 1,
     )
 
 

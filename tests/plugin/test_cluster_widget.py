@@ -12,13 +12,13 @@ from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt, QThreadPool
 
+from napari_msiclust import pipeline
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import InputError
 from napari_msiclust.msi.extract import extract_ion_images
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.imzml import open_imzml
 from napari_msiclust.msi.ion_images import IonImages
-from napari_msiclust.plugin import worker
 from napari_msiclust.plugin.layers import KEY, ion_layers
 from napari_msiclust.plugin.widgets.cluster_widget import ClusterWidget
 from tests.plugin.conftest import PLUGIN
@@ -29,10 +29,10 @@ SECONDS = 120_000
 @pytest.fixture
 def widget(opened: Viewer) -> ClusterWidget:
     """The widget as the Plugins menu opens it, set to something quick."""
-    _, docked = opened.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")
-    docked.form.clusters.value = 4
-    docked.form.device.value = "cpu"
-    return docked
+    _, dock = opened.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")
+    dock.widget.form.clusters.value = 4
+    dock.widget.form.device.value = "cpu"
+    return dock.widget
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def _raise(error: Exception) -> Callable[..., object]:
 def test_an_error_reaches_the_user(
     qtbot: QtBot, widget: ClusterWidget, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
 ) -> None:
-    monkeypatch.setattr(worker, "clustering_steps", _raise(error))
+    monkeypatch.setattr(pipeline, "clustering_steps", _raise(error))
     heard: list[str] = []
     with notification_manager:
         notification_manager.notification_ready.connect(lambda note: heard.append(str(note.message)))
@@ -150,7 +150,8 @@ def test_closing_the_viewer_stops_training(qtbot: QtBot, opened: Viewer, widget:
 def test_without_ion_images_the_widget_says_what_to_do(
     qtbot: QtBot, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, docked = viewer.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")
+    docked = dock.widget
     heard: list[str] = []
     monkeypatch.setattr("napari_msiclust.plugin.widgets.cluster_widget.show_info", heard.append)
     _click(qtbot, docked.run_button)
@@ -173,7 +174,11 @@ def test_the_form_becomes_a_config(widget: ClusterWidget) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_crop_of_real_tissue_goes_all_the_way(shared_data: Path, qtbot: QtBot, viewer: Viewer) -> None:
+def test_a_crop_of_real_tissue_goes_all_the_way(
+    shared_data: Path,  # comes first: a test that skips opens no viewer
+    qtbot: QtBot,
+    viewer: Viewer,
+) -> None:
     path = shared_data / "msight" / "prostate_example.imzML"
     with open_imzml(path) as file:
         whole = extract_ion_images(file, cache=False)
@@ -183,7 +188,8 @@ def test_a_crop_of_real_tissue_goes_all_the_way(shared_data: Path, qtbot: QtBot,
     crop = IonImages(whole.mz[::8], np.ascontiguousarray(whole.values[::8][:, inside]), grid)
     for data, settings, _ in ion_layers(crop, path):
         viewer.add_image(data, **settings)
-    _, docked = viewer.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")
+    docked = dock.widget
     docked.form.clusters.value = 6
     _click(qtbot, docked.run_button)
     _wait_for_end(qtbot, docked)

@@ -28,6 +28,9 @@ DOMINANT_MAP_MEANING = (
 class ClusterResult:
     """Clusters of co-localized ions.
 
+    Images of several z planes hold them side by side, as `PixelGrid` lays them; `grid.unfold` gives them a
+    z axis.
+
     Attributes
     ----------
     ions : DataFrame

@@ -42,7 +42,8 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
     width_um = result.grid.shape[1] * result.grid.pixel_size_um[1]
     return environment.from_string(template).render(
         run=run,
-        shape=result.grid.shape,
+        shape=result.grid.plane_shape,
+        planes=len(result.grid.planes),
         pixel_size_um=result.grid.physical_pixel_size_um,
         unit="µm" if result.grid.pixel_size_known else "pixels",
         scale_bar=_scale_bar(width_um),

@@ -132,9 +132,10 @@ class ClusterWidget(QWidget):
     def _show_result(self, result: ClusterResult) -> None:
         if self._dataset is None:
             return
-        for data, settings, kind in result_layers(result, self._dataset):
-            self.viewer.add_layer(Layer.create(data, settings, kind))
-        self.viewer.dims.set_point(self.viewer.dims.ndim - 3, 0.0)
+        means, dominant = (Layer.create(*layer) for layer in result_layers(result, self._dataset))
+        for layer in (means, dominant):
+            self.viewer.add_layer(layer)
+        self.viewer.dims.set_point(self.viewer.dims.ndim - means.ndim, 0.0)
         seconds = result.provenance["seconds"]["total"]
         self.status.setText(
             f"{len(result.ions)} ions in {len(result.clusters)} clusters, {seconds:.0f} s. "
@@ -160,10 +161,10 @@ class ClusterWidget(QWidget):
             self.status.setText("Open the imzML file of this result to see its ion images.")
             return
         for other in self.viewer.layers:
-            if isinstance(other, Image) and other.ndim == 3:
+            if isinstance(other, Image) and other.ndim == layer.ndim:
                 other.visible = other is layer
         self.viewer.layers.move(self.viewer.layers.index(layer), len(self.viewer.layers))
-        self.viewer.dims.set_point(self.viewer.dims.ndim - 3, float(row))
+        self.viewer.dims.set_point(self.viewer.dims.ndim - layer.ndim, float(row))
         layer.contrast_limits = contrast_limits(layer.metadata[KEY].images.image(row))
 
     def _stack_of_table(self) -> Image | None:

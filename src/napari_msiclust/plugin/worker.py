@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from napari.qt.threading import GeneratorWorker, create_worker
 
@@ -21,7 +22,7 @@ from napari_msiclust.results.cluster_result import ClusterResult
 _SECONDS_BETWEEN_YIELDS = 0.1
 _log = logging.getLogger(__name__)
 
-Steps = Generator[Progress, None, ClusterResult]
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ClusteringRun:
         """A run that begins with `start`; one core is left to the window."""
         stop = threading.Event()
         steps = clustering_steps(images, config, threads=max(1, default_threads() - 1), stop=stop)
-        worker = create_worker(_reports, steps, _start_thread=False)
+        worker = create_worker(reports, steps, _start_thread=False)
         worker.aborted.connect(steps.close)  # napari quit the worker: free what training holds
         return cls(worker, stop)
 
@@ -64,7 +65,9 @@ class ClusteringRun:
         self._stop.set()
 
 
-def _reports(steps: Steps) -> Generator[Report, None, None]:
+def reports(
+    steps: Generator[Progress, None, _Result],
+) -> Generator[list[Progress] | _Result | Failed | StoppedByUser, None, None]:
     """Progress in bundles at most ten times a second, then one outcome; never raises.
 
     A RuntimeError that leaves a worker's generator is swallowed by the worker, and every CUDA
@@ -76,7 +79,7 @@ def _reports(steps: Steps) -> Generator[Report, None, None]:
         try:
             bundle.append(next(steps))
         except StopIteration as end:
-            outcome: Report = end.value
+            outcome: _Result | Failed | StoppedByUser = end.value
             break
         except Stopped:
             outcome = StoppedByUser()
@@ -88,7 +91,7 @@ def _reports(steps: Steps) -> Generator[Report, None, None]:
             outcome = Failed("memory ran out; close other programs, or choose fewer ions")
             break
         except Exception as error:  # noqa: BLE001 - the boundary of the thread
-            _log.exception("clustering failed")
+            _log.exception("a run failed")
             outcome = Failed(f"{type(error).__name__}: {error}; please report this with the log")
             break
         if time.monotonic() - sent >= _SECONDS_BETWEEN_YIELDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from napari_msiclust.msi.ion_images import IonImages, resampling_matrix
 _COMPONENTS = 6
 _STAIN_COMPONENTS = 2
 _HOTSPOT_QUANTILE = 0.999
+_LONGEST_STAIN = 1400  # pixels; more show nothing that the ion images could
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -105,7 +107,7 @@ def stain_channels(image: npt.ArrayLike, pixel_size_um: tuple[float, float]) -> 
     Channels
         Two whitened components and the tissue mask; zero stands for the empty background.
     """
-    given = np.asarray(image)
+    given, pixel_size_um = _reduced(np.asarray(image), pixel_size_um)
     densities = optical_density(given) if given.ndim == 3 else _above_background(given)
     tissue = tissue_of(densities)
     parts = _principal(densities.reshape(len(densities), -1), _STAIN_COMPONENTS)
@@ -135,7 +137,19 @@ def tissue_of(densities: FloatArray) -> npt.NDArray[np.bool_]:
     return filled
 
 
-def _above_background(image: npt.NDArray[np.generic]) -> FloatArray:
+def _reduced(
+    image: npt.NDArray[Any], pixel_size_um: tuple[float, float]
+) -> tuple[npt.NDArray[Any], tuple[float, float]]:
+    """Means over square blocks of pixels, if there are too many pixels."""
+    factor = max(1, max(image.shape[:2]) // _LONGEST_STAIN)
+    if factor == 1:
+        return image, pixel_size_um
+    rows, cols = (length // factor for length in image.shape[:2])
+    blocks = image[: rows * factor, : cols * factor].reshape(rows, factor, cols, factor, *image.shape[2:])
+    return blocks.mean(axis=(1, 3)), (pixel_size_um[0] * factor, pixel_size_um[1] * factor)
+
+
+def _above_background(image: npt.NDArray[Any]) -> FloatArray:
     values = image.astype(np.float64)
     low, high = np.quantile(values, [0.01, 0.999])
     brightness: FloatArray = np.sqrt(((values - low) / max(high - low, 1e-12)).clip(0, 1))[None]

@@ -64,6 +64,11 @@ def is_mirrored(matrix: Matrix) -> bool:
     return bool(np.linalg.det(matrix[:2, :2]) < 0)
 
 
+def scale_of(matrix: Matrix) -> float:
+    """By how much a matrix enlarges lengths, on average."""
+    return float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+
+
 def embed(matrix: Matrix, ndim: int) -> Matrix:
     """The matrix in the last two of `ndim` axes; the others stay as they are."""
     whole = np.eye(ndim + 1)

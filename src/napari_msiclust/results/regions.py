@@ -101,7 +101,8 @@ class MaskRegion:
 
     def contains(self, points: Points) -> npt.NDArray[np.bool_]:
         """Which points lie in one of its pixels."""
-        pixels = np.rint(apply(np.linalg.inv(self.to_um), points)).astype(np.int64)
+        to_pixel = np.asarray(np.linalg.inv(self.to_um), dtype=np.float64)
+        pixels = np.rint(apply(to_pixel, points)).astype(np.int64)
         within = ((pixels >= 0) & (pixels < self.mask.shape)).all(axis=1)
         inside = np.zeros(len(points), dtype=bool)
         inside[within] = self.mask[pixels[within, 0], pixels[within, 1]]
@@ -116,6 +117,23 @@ def painted_regions(
         MaskRegion(names.get(int(value)) or f"region {value}", labels == value, to_um)
         for value in np.unique(labels[labels > 0])
     ]
+
+
+def single_outline(region: PolygonRegion) -> Points:
+    """All rings of a region as one closed line (V, 2), joined by cuts of no width; the area stays.
+
+    A Shapes layer knows neither holes nor parts.
+    """
+    rings = []
+    for polygon in region.polygons:
+        for number, ring in enumerate(polygon):
+            clockwise = signed_area(ring) > 0
+            rings.append(ring if clockwise == (number == 0) else ring[::-1])
+    first, *others = rings
+    pieces = [first]
+    for ring in others:
+        pieces += [first[:1], ring, ring[:1]]
+    return np.concatenate([*pieces, first[:1]]) if others else first
 
 
 def ellipse_outline(corners: Points, vertices: int = 96) -> Points:

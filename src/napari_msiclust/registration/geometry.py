@@ -64,9 +64,15 @@ def is_mirrored(matrix: Matrix) -> bool:
     return bool(np.linalg.det(matrix[:2, :2]) < 0)
 
 
+def area_factor(matrix: Matrix) -> float:
+    """By how much a matrix enlarges areas."""
+    (a, b), (c, d) = matrix[:2, :2].tolist()
+    return float(abs(a * d - b * c))
+
+
 def scale_of(matrix: Matrix) -> float:
     """By how much a matrix enlarges lengths, on average."""
-    return float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+    return area_factor(matrix) ** 0.5
 
 
 def embed(matrix: Matrix, ndim: int) -> Matrix:

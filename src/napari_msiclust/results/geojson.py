@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_msiclust.errors import FileFormatError, InputError
-from napari_msiclust.registration.geometry import Matrix, Points, apply
+from napari_msiclust.registration.geometry import Matrix, Points, apply, area_factor
 from napari_msiclust.registration.transforms import write_whole
 from napari_msiclust.results.colors import cluster_colors
 from napari_msiclust.results.outlines import outlines
@@ -154,7 +154,7 @@ def write_clusters(
     if not len(clusters):
         raise InputError("no pixel has a cluster", fix="choose a dominant cluster map")
     to_pixel = np.linalg.inv(pixel_to_um) @ map_to_um
-    pixel_area = abs(float(np.linalg.det(map_to_um[:2, :2])))
+    pixel_area = area_factor(map_to_um)
     colors = (cluster_colors(int(clusters.max()))[:, :3] * 255).round().astype(int)
     features = []
     for cluster in map(int, clusters):

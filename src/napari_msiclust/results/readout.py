@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from napari_msiclust.errors import InputError
 from napari_msiclust.msi.ion_images import IonImages
-from napari_msiclust.registration.geometry import Matrix, apply
+from napari_msiclust.registration.geometry import Matrix, apply, area_factor
 from napari_msiclust.results.regions import Region
 
 COLUMNS = (
@@ -63,7 +63,7 @@ def coverage(region: Region, acquired: npt.NDArray[np.bool_], pixel_to_um: Matri
     """Which part of each acquired pixel (H, W) lies in a region, 0..1, to 1/25."""
     rows, cols = np.nonzero(acquired)
     offset = (np.arange(_SUBDIVISIONS) + 0.5) / _SUBDIVISIONS - 0.5
-    inside = np.zeros(len(rows))
+    inside = np.zeros(len(rows), dtype=np.int64)
     for down in offset:
         for across in offset:
             inside += region.contains(apply(pixel_to_um, np.stack((rows + down, cols + across), axis=1)))
@@ -117,7 +117,7 @@ def read_out(
         raise InputError(
             "no region lies on the measured pixels", fix="register the ion images to the histology first"
         )
-    pixel_area = abs(float(np.linalg.det(pixel_to_um[:2, :2])))
+    pixel_area = area_factor(pixel_to_um)
     rows: list[dict[str, object]] = []
     for region, weight in zip(regions, weights, strict=True):
         own: dict[str, object] = {

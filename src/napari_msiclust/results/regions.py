@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.path import Path as Outline
 
-from napari_msiclust.registration.geometry import Matrix, Points, apply
+from napari_msiclust.registration.geometry import Matrix, Points, apply, area_factor
 from napari_msiclust.results.outlines import signed_area
 
 Polygon = tuple[Points, ...]
@@ -97,7 +97,7 @@ class MaskRegion:
     @property
     def area_um2(self) -> float:
         """Area of its pixels."""
-        return float(self.mask.sum() * abs(np.linalg.det(self.to_um[:2, :2])))
+        return float(self.mask.sum() * area_factor(self.to_um))
 
     def contains(self, points: Points) -> npt.NDArray[np.bool_]:
         """Which points lie in one of its pixels."""

@@ -10,9 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from napari_msiclust.errors import InputError
 from napari_msiclust.results.cluster_result import ClusterResult, dominant_cluster_map
 from napari_msiclust.results.colors import cluster_color_names
-from napari_msiclust.results.edits import LEARNED, MANUAL, Edit, Labeling, Relabel, edit_to_dict
+from napari_msiclust.results.edits import (
+    LEARNED,
+    MANUAL,
+    Edit,
+    Labeling,
+    LinkIsotopes,
+    Relabel,
+    edit_to_dict,
+)
 from napari_msiclust.results.evidence import collect_evidence, pearson
 from napari_msiclust.results.ion_basis import IonBasis
 
@@ -137,6 +146,24 @@ def replay(history: History, edits: Sequence[Edit]) -> History:
     for edit in edits:
         history = history.applied(edit)
     return history
+
+
+def isotope_links(ions: pd.DataFrame) -> LinkIsotopes:
+    """The edit that keeps every ion that may be a 13C isotope with the ion it is one of.
+
+    Raises
+    ------
+    InputError
+        There are none, or all are together already.
+    """
+    mz, parent = ions["mz"].to_numpy(), ions["isotope_of"].to_numpy(dtype=np.float64)
+    isotopes = np.flatnonzero(np.isfinite(parent) & (ions["cluster"].to_numpy() > 0))
+    parents = np.array([int(np.abs(mz - parent[ion]).argmin()) for ion in isotopes], dtype=np.intp)
+    cluster = ions["cluster"].to_numpy()
+    apart = cluster[isotopes] != cluster[parents] if len(isotopes) else np.zeros(0, bool)
+    if not apart.any():
+        raise InputError("all ions that may be 13C isotopes are with their ions", fix="nothing is left to do")
+    return LinkIsotopes(tuple(isotopes.tolist()), tuple(parents.tolist()))
 
 
 def _learned(result: ClusterResult, basis: IonBasis) -> Corrected:

@@ -9,7 +9,7 @@ import pytest
 from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, QPointF, Qt
-from qtpy.QtWidgets import QApplication, QMenu, QWidget
+from qtpy.QtWidgets import QApplication, QComboBox, QMenu, QWidget
 
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.plugin.workbench.dock import Workbench
@@ -65,6 +65,14 @@ class User:
         clusters = self.dock.results_step.clusters
         self.click_row(clusters, clusters.numbers.index(cluster), 1, keys)
 
+    def choose(self, box: QComboBox, text: str) -> None:
+        """Go to an entry of a combo box with the keyboard."""
+        at = next(number for number in range(box.count()) if box.itemText(number).startswith(text))
+        self.bot.keyClick(box, Qt.Key.Key_Home)
+        for _ in range(at):
+            self.bot.keyClick(box, Qt.Key.Key_Down)
+        assert box.currentIndex() == at
+
     def choose_in_menu(self, text: str) -> None:
         """Click an entry of the menu that is open."""
         self.bot.waitUntil(lambda: isinstance(QApplication.activePopupWidget(), QMenu), timeout=5_000)
@@ -72,8 +80,8 @@ class User:
         action = next(action for action in menu.actions() if action.text() == text)
         self.click(menu, menu.actionGeometry(action).center())
 
-    def wait(self, condition: Callable[[], bool]) -> None:
-        self.bot.waitUntil(condition, timeout=SECONDS)
+    def wait(self, condition: Callable[[], bool], timeout: int = 20_000) -> None:
+        self.bot.waitUntil(condition, timeout=timeout)
 
     def wait_idle(self) -> None:
         """Until nothing is worked on."""

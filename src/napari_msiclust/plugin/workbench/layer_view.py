@@ -195,8 +195,9 @@ class LayerView(QObject):
                 "affine": self.dominant.affine,
             }
             settings = {"colormap": "inferno", "contrast_limits": (0, 1)} if not rgb else {"rgb": True}
-            layer = self._viewer.add_image(picture, name="selected ions", **plane, **settings)
+            layer = Image(picture, name="selected ions", **plane, **settings)
             self._composite = ref(layer)
+            self._viewer.add_layer(layer)
         else:
             layer.data = picture
         layer.name = f"selected ions: {title}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 from napari.layers import Image, Labels, Layer
+from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
@@ -19,7 +20,8 @@ from napari_msiclust.plugin.worker import ClusteringRun, Failed, Report, Stopped
 from napari_msiclust.progress import Progress
 from napari_msiclust.results.cluster_result import ClusterResult
 
-_workspaces: WeakKeyDictionary[Viewer, Workspace] = WeakKeyDictionary()
+# By the identity of the viewer; the docks of a viewer keep its workspace alive, and nothing else does.
+_workspaces: WeakValueDictionary[int, Workspace] = WeakValueDictionary()
 
 
 class Workspace(QObject):
@@ -64,9 +66,10 @@ class Workspace(QObject):
     @classmethod
     def of(cls, viewer: Viewer) -> Workspace:
         """The one workspace of a viewer."""
-        found = _workspaces.get(viewer)
+        identity = id(getattr(viewer, "__wrapped__", viewer))  # plugins are handed a proxy
+        found = _workspaces.get(identity)
         if found is None:
-            found = _workspaces[viewer] = cls(viewer)
+            found = _workspaces[identity] = cls(viewer)
         return found
 
     # -- docks ---------------------------------------------------------------------------------
@@ -225,6 +228,7 @@ class Workspace(QObject):
                 self._show(report)
             case Failed(message):
                 self.said.emit(message)
+                show_error(message)
             case StoppedByUser():
                 self.said.emit("Stopped. Nothing was changed.")
 

@@ -121,6 +121,7 @@ def user(qtbot: QtBot, opened: Viewer, dock: Workbench, tissue_result: object, m
 
     monkeypatch.setattr("napari_msiclust.plugin.worker.clustering_steps", finished)  # type: ignore[attr-defined]
     someone = User(qtbot, opened, dock)
+    QApplication.setActiveWindow(dock.window())  # there is no window manager that would
     someone.click(dock.run_button)
     someone.wait(lambda: dock.run_button.isEnabled() and dock.workspace.session is not None)
     someone.wait_idle()

@@ -67,7 +67,9 @@ def test_headings_sort_and_selected_rows_stay_selected(user: User) -> None:
     assert shown in (sorted(shown), sorted(shown, reverse=True))
     assert _rows_selected(user) == {3}
     user.click(header.viewport(), place)
-    assert [float(table.model().index(row, at).data()) for row in range(24)] == shown[::-1] or len(set(shown)) < 24
+    assert [float(table.model().index(row, at).data()) for row in range(24)] == shown[::-1] or len(
+        set(shown)
+    ) < 24
     assert _rows_selected(user) == {3}
 
 

@@ -30,7 +30,7 @@ def _drop(viewer: Viewer, path: Path) -> None:
         Qt.MouseButton.LeftButton,
         Qt.KeyboardModifier.NoModifier,
     )
-    QApplication.sendEvent(viewer.window._qt_viewer, event)
+    viewer.window._qt_viewer.dropEvent(event)
 
 
 @pytest.mark.usefixtures("quick")
@@ -84,6 +84,7 @@ def test_from_a_dropped_file_to_a_corrected_table(
     clusters = step.clusters
     row = clusters.numbers.index(first)
     place = clusters.visualRect(clusters.model().index(row, 0)).center()
+    user.click(clusters.viewport(), place)
     qtbot.mouseDClick(clusters.viewport(), Qt.MouseButton.LeftButton, pos=place)
     editor = clusters.findChild(QLineEdit)
     editor.selectAll()

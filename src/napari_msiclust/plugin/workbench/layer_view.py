@@ -12,7 +12,13 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_msiclust.plugin.layers import KEY, ClusteredIons, contrast_limits, label_features
+from napari_msiclust.plugin.layers import (
+    KEY,
+    ClusteredIons,
+    compact_labels,
+    contrast_limits,
+    label_features,
+)
 from napari_msiclust.plugin.workbench.geometry import pixel_under
 from napari_msiclust.plugin.workbench.session import Session
 from napari_msiclust.results.colors import colors_of
@@ -43,6 +49,7 @@ class LayerView(QObject):
         self.means, self.dominant = means, dominant
         self._composite: ref[Layer] | None = None
         self.in_color = False
+        self._colored: tuple[int, bytes] | None = None
         self._from_map = self._acting = False
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -100,7 +107,7 @@ class LayerView(QObject):
         result = self._session.result
         clustered = ClusteredIons(result.ions, str(self._session.dataset.path))
         self.means.data = result.mean_images
-        self.dominant.data = result.dominant_cluster_map
+        self.dominant.data = compact_labels(result.dominant_cluster_map)
         names = [str(name) for name in result.clusters["name"]] if "name" in result.clusters else []
         self.means.metadata = {**self.means.metadata, KEY: clustered, "channels": names}
         self.dominant.metadata = {**self.dominant.metadata, KEY: clustered}
@@ -113,6 +120,10 @@ class LayerView(QObject):
         """Colours of the clusters; all but the selected one are faint."""
         colors = colors_of(self._session.clusters)
         selected = self._session.selection.cluster
+        shown = (selected, colors.tobytes())
+        if shown == self._colored:
+            return
+        self._colored = shown
         table: dict[int | None, Any] = {None: np.zeros(4), 0: np.zeros(4)}
         for number, color in enumerate(colors, start=1):
             table[number] = color if selected in (0, number) else np.array([*color[:3], _FAINT])
@@ -152,8 +163,8 @@ class LayerView(QObject):
         self._acting = True
         for other in self._viewer.layers:
             if isinstance(other, Image) and (other.ndim > 2 or other is self._shown_composite()):
-                other.visible = other is layer
-        layer.visible = True
+                _show_or_hide(other, visible=other is layer)
+        _show_or_hide(layer, visible=True)
         if raise_it:
             self._raise(layer)
         self._viewer.dims.set_point(self._viewer.dims.ndim - layer.ndim, float(plane))
@@ -202,7 +213,7 @@ class LayerView(QObject):
             layer.data = picture
         layer.name = f"selected ions: {title}"
         layer.metadata = {**layer.metadata, "caption": title}
-        layer.visible = True
+        _show_or_hide(layer, visible=True)
         if not rgb:
             layer.contrast_limits = contrast_limits(picture)
         self._raise(layer)
@@ -259,3 +270,9 @@ class LayerView(QObject):
         if pixel is not None:
             self._from_map = True
             self._session.select_cluster(int(self.dominant.data[pixel]))
+
+
+def _show_or_hide(layer: Layer, *, visible: bool) -> None:
+    """Set what is not so yet; napari draws anew in any case."""
+    if layer.visible != visible:
+        layer.visible = visible

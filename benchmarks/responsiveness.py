@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 import psutil
 from napari.viewer import Viewer
-from qtpy.QtCore import QThreadPool, QTimer
+from qtpy.QtCore import QEvent, QThreadPool, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_msiclust.config import ClusterConfig
@@ -79,6 +79,7 @@ def until(condition: Callable[[], bool], seconds: float = 900) -> None:
     end = time.monotonic() + seconds
     while not condition():
         QApplication.processEvents()
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)  # no event loop does it here
         time.sleep(0.001)
         if time.monotonic() > end:
             raise TimeoutError

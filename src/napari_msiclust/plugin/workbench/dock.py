@@ -101,27 +101,22 @@ class Workbench(QWidget):
         self.stop_button.clicked.connect(self.stop)
         self.data_box.activated.connect(self._choose_data)
         workspace = self.workspace
+        workspace.layers_changed.connect(self._list_data)
         workspace.data_changed.connect(self._data_changed)
         workspace.session_changed.connect(self._session_changed)
         workspace.progressed.connect(self._show_progress)
         workspace.run_changed.connect(self._run_changed)
         for source in (workspace, self.file_step, self.images_step, self.results_step):
             source.said.connect(self._say)
-        self.viewer.layers.events.removed.connect(self._list_data)
 
     # -- data ----------------------------------------------------------------------------------
 
-    def _list_data(self, event: object = None) -> None:
+    def _list_data(self) -> None:
         self.data_box.clear()
         for layer in self.workspace.ion_layers():
             self.data_box.addItem(layer.name, layer.metadata[KEY])
-            layer.events.name.connect(self._renamed)
             if layer.metadata[KEY] is self.workspace.dataset:
                 self.data_box.setCurrentIndex(self.data_box.count() - 1)
-
-    def _renamed(self, event: object = None) -> None:
-        for at, layer in enumerate(self.workspace.ion_layers()):
-            self.data_box.setItemText(at, layer.name)
 
     def _data_changed(self) -> None:
         self._list_data()

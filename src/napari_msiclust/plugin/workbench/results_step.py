@@ -63,8 +63,7 @@ class ResultsStep(QWidget):
         self._lay_out()
         self._connect()
         self._add_shortcuts()
-        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
-            event.connect(self._layers_changed)
+        workspace.layers_changed.connect(self._layers_changed)
         self.show_session()
 
     # -- set-up --------------------------------------------------------------------------------
@@ -216,7 +215,7 @@ class ResultsStep(QWidget):
         for button in (self.move, self.accept, self.aside, self.back):
             button.setEnabled(history is not None and ions)
 
-    def _layers_changed(self, event: object = None) -> None:
+    def _layers_changed(self) -> None:
         self.query.list_sources()
         self.spectrum.list_sources()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weakref import WeakValueDictionary
+from typing import Any
 
 from napari.layers import Image, Labels, Layer
 from napari.utils.notifications import show_error
@@ -20,8 +20,8 @@ from napari_msiclust.plugin.worker import ClusteringRun, Failed, Report, Stopped
 from napari_msiclust.progress import Progress
 from napari_msiclust.results.cluster_result import ClusterResult
 
-# By the identity of the viewer; the docks of a viewer keep its workspace alive, and nothing else does.
-_workspaces: WeakValueDictionary[int, Workspace] = WeakValueDictionary()
+# By the identity of the viewer, until its last dock is gone.
+_workspaces: dict[int, Workspace] = {}
 
 
 class Workspace(QObject):
@@ -29,8 +29,10 @@ class Workspace(QObject):
 
     Signals
     -------
+    layers_changed
+        Any layer came or went, or ion images got another name.
     data_changed
-        Layers with ion images came, went, or another was chosen.
+        Ion images came, went, or others were chosen.
     session_changed
         Another result is looked at.
     progressed
@@ -41,6 +43,7 @@ class Workspace(QObject):
         Something the user should read.
     """
 
+    layers_changed = Signal()
     data_changed = Signal()
     session_changed = Signal()
     progressed = Signal(list)
@@ -59,18 +62,22 @@ class Workspace(QObject):
         self._stores: dict[int, ThumbnailStore] = {}
         self._layer_views: dict[int, LayerView] = {}
         self._docks = 0
-        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
+        self._identity = _identity(viewer)
+        for event in self._layer_events():
             event.connect(self._layers_changed)
         self._layers_changed()
 
     @classmethod
     def of(cls, viewer: Viewer) -> Workspace:
         """The one workspace of a viewer."""
-        identity = id(getattr(viewer, "__wrapped__", viewer))  # plugins are handed a proxy
-        found = _workspaces.get(identity)
+        found = _workspaces.get(_identity(viewer))
         if found is None:
-            found = _workspaces[identity] = cls(viewer)
+            found = _workspaces[_identity(viewer)] = cls(viewer)
         return found
+
+    def _layer_events(self) -> tuple[Any, ...]:
+        events = self.viewer.layers.events
+        return (events.inserted, events.removed)
 
     # -- docks ---------------------------------------------------------------------------------
 
@@ -83,6 +90,18 @@ class Workspace(QObject):
         self._docks -= 1
         if not self._docks:
             self.stop()
+            self._close()
+
+    def _close(self) -> None:
+        """Take everything back that was hung on the viewer."""
+        _workspaces.pop(self._identity, None)
+        for event in self._layer_events():
+            event.disconnect(self._layers_changed)
+        for layer in self.ion_layers():
+            layer.events.name.disconnect(self._renamed)
+        for session in list(self._sessions):
+            self._drop(session)
+        self.deleteLater()
 
     # -- data ----------------------------------------------------------------------------------
 
@@ -107,11 +126,18 @@ class Workspace(QObject):
             self.data_changed.emit()
             self.session_changed.emit()
 
+    def _renamed(self, event: object = None) -> None:
+        self.layers_changed.emit()
+
     def _layers_changed(self, event: object = None) -> None:
+        for layer in self.ion_layers():
+            layer.events.name.disconnect(self._renamed)
+            layer.events.name.connect(self._renamed)
         datasets = [layer.metadata[KEY] for layer in self.ion_layers()]
         kept = next((one for one in datasets if one is self._dataset), None)
         self._dataset = kept or (datasets[-1] if datasets else None)
         opened = self._reopen()
+        self.layers_changed.emit()
         self.data_changed.emit()
         if opened or kept is None:
             self.session_changed.emit()
@@ -246,3 +272,8 @@ class Workspace(QObject):
     def _finished(self) -> None:
         self._run, self.paused = None, False
         self.run_changed.emit()
+
+
+def _identity(viewer: Viewer) -> int:
+    """Which viewer it is; plugins are handed a proxy of it."""
+    return id(getattr(viewer, "__wrapped__", viewer))

@@ -45,15 +45,18 @@ class ClusteringRun:
 
     worker: GeneratorWorker[Report, None, None]
     _stop: threading.Event
+    _go: threading.Event
 
     @classmethod
     def prepare(cls, images: IonImages, config: ClusterConfig) -> ClusteringRun:
         """A run that begins with `start`; one core is left to the window."""
-        stop = threading.Event()
-        steps = clustering_steps(images, config, threads=max(1, default_threads() - 1), stop=stop)
+        stop, go = threading.Event(), threading.Event()
+        go.set()
+        threads = max(1, default_threads() - 1)
+        steps = _pausable(clustering_steps(images, config, threads=threads, stop=stop), go)
         worker = create_worker(_reports, steps, _start_thread=False)
         worker.aborted.connect(steps.close)  # napari quit the worker: free what training holds
-        return cls(worker, stop)
+        return cls(worker, stop, go)
 
     def start(self) -> None:
         """Begin."""
@@ -62,6 +65,27 @@ class ClusteringRun:
     def stop(self) -> None:
         """End the run before its next batch."""
         self._stop.set()
+        self._go.set()
+
+    def pause(self) -> None:
+        """Let the run wait after its batch."""
+        self._go.clear()
+
+    def resume(self) -> None:
+        """Let the run go on."""
+        self._go.set()
+
+
+def _pausable(steps: Steps, go: threading.Event) -> Steps:
+    """The steps, each once `go` is set; napari's own pause loses a resume that comes at once."""
+    while True:
+        go.wait()
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            result: ClusterResult = end.value
+            return result
+        yield step
 
 
 def _reports(steps: Steps) -> Generator[Report, None, None]:

@@ -185,7 +185,10 @@ def test_pause_and_resume(qtbot: QtBot, opened: Viewer, dock: Workbench) -> None
     assert len(dock.cluster_step.curves.losses) == stood
     user.click(dock.pause_button)
     user.wait(lambda: len(dock.cluster_step.curves.losses) > stood, SECONDS)
-    user.click(dock.stop_button)
+    for _ in range(5):
+        user.click(dock.pause_button)  # at once back and forth
+    assert dock.pause_button.text() == "Resume"
+    user.click(dock.stop_button)  # ends a run that waits, too
     qtbot.waitUntil(dock.run_button.isEnabled, timeout=SECONDS)
 
 

@@ -229,21 +229,19 @@ class Workspace(QObject):
         """Ask the run to end; it does before its next batch."""
         if self._run is not None:
             self._run.stop()
-            if self.paused:
-                self.resume()
 
     def pause(self) -> None:
         """Let the run wait after this batch."""
         if self._run is not None and not self.paused:
             self.paused = True
-            self._run.worker.pause()
+            self._run.pause()
             self.run_changed.emit()
 
     def resume(self) -> None:
         """Let the run go on."""
         if self._run is not None and self.paused:
             self.paused = False
-            self._run.worker.resume()
+            self._run.resume()
             self.run_changed.emit()
 
     def _receive(self, report: Report) -> None:

@@ -29,7 +29,8 @@ _TOOLTIPS = {
     "bin": "why an ion is in no cluster",
 }
 _DECIMALS = {"mz": 4, "confidence": 2, "centrality": 2}
-_WIDTHS = {"mz": 72, "cluster": 54, "confidence": 50, "annotation": 80, "label_origin": 58, "bin": 48}
+_WIDTHS = {"mz": 78, "cluster": 58, "confidence": 58, "annotation": 90, "label_origin": 72, "bin": 70}
+_MAY_BE_EMPTY = ("annotation", "bin")  # hidden where they say nothing
 _ROW_HEIGHT = 21
 
 
@@ -64,6 +65,11 @@ class IonTableModel(QAbstractTableModel):
         self._kept = kept
         self._arrange()
         self.endResetModel()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of the ion table, from left to right."""
+        return tuple(self._names)
 
     @property
     def order(self) -> npt.NDArray[np.intp]:
@@ -152,15 +158,14 @@ class IonTable(QTableView):
 
     def show_ions(self, ions: pd.DataFrame, clusters: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> None:
         """Show an ion table."""
-        first = not self.ion_model.columnCount()
+        first = not self.ion_model.names
         self.ion_model.show_ions(ions, clusters, kept)
         if first:
-            for column in range(self.ion_model.columnCount()):
-                name = next(key for key, title in COLUMNS.items() if title == self._title(column))
+            for column, name in enumerate(self.ion_model.names):
                 self.setColumnWidth(column, _WIDTHS.get(name, 60))
-
-    def _title(self, column: int) -> str:
-        return str(self.ion_model.headerData(column, Qt.Orientation.Horizontal))
+        for column, name in enumerate(self.ion_model.names):
+            is_empty = name in _MAY_BE_EMPTY and not ions[name].astype(bool).any()
+            self.setColumnHidden(column, is_empty)
 
     def select(self, ions: tuple[int, ...], current: int | None) -> None:
         """Select the rows of ions and bring the current one into sight."""

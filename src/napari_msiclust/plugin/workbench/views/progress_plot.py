@@ -52,7 +52,8 @@ class ProgressPlot(PlotCanvas):
             name = self._stages[number][0]
             at = self.to_pixels(start, 0)[0]
             painter.setPen(self.faint(150))
-            painter.drawText(QPointF(at + 4, self.frame.top() + 11 + 12 * (number % 2)), name)
+            room = self.frame.right() - painter.fontMetrics().horizontalAdvance(name)
+            painter.drawText(QPointF(min(at + 4, room), self.frame.top() + 11 + 12 * (number % 2)), name)
         if self.confident:
             steps, shares = np.array(self.confident).T
             self._draw_line(painter, steps, shares * self.home.top, _CONFIDENT, Qt.PenStyle.DashLine)

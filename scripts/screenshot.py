@@ -27,7 +27,7 @@ def main(imzml: str, result: str, picture: str) -> None:
     viewer.window.resize(1500, 950)
     viewer.open(imzml, plugin=PLUGIN)
     viewer.open(result, plugin=PLUGIN)
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")
+    widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")[1].widget
     settle(2)
     widget.table.selectRow(3)
     settle(1)

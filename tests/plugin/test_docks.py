@@ -8,7 +8,7 @@ from qtpy.QtCore import QThreadPool, QTimer
 
 from napari_msiclust.plugin import docks
 from napari_msiclust.plugin.docks import ClusterDock
-from napari_msiclust.plugin.widgets.cluster_widget import ClusterWidget
+from napari_msiclust.plugin.workbench.dock import Workbench
 from tests.plugin.conftest import PLUGIN
 
 MS = 60_000
@@ -34,7 +34,7 @@ def _wait_for_threads(qtbot: QtBot) -> None:
 def test_the_dock_is_filled_when_all_is_imported(qtbot: QtBot, viewer: Viewer) -> None:
     dock = _open(qtbot, viewer)
     qtbot.waitUntil(lambda: dock.widget is not None, timeout=MS)
-    assert isinstance(dock.widget, ClusterWidget)
+    assert isinstance(dock.widget, Workbench)
     qtbot.waitUntil(dock.widget.isVisible, timeout=MS)
     assert not dock.label.isVisible()
     _wait_for_threads(qtbot)
@@ -61,4 +61,4 @@ def test_what_cannot_be_imported_is_said(
 
 def test_a_script_has_the_widget_at_once(viewer: Viewer) -> None:
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")
-    assert isinstance(dock.widget, ClusterWidget)
+    assert isinstance(dock.widget, Workbench)

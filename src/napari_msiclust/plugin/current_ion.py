@@ -63,8 +63,10 @@ def _ions_shown(viewer: Viewer) -> dict[int, float]:
 
 
 def plane_text(viewer: Viewer) -> str:
-    """What the topmost visible stack shows: an ion with its m/z, or a cluster."""
+    """What the topmost visible stack shows: an ion with its m/z, or a cluster; or a layer's own caption."""
     for layer in reversed(viewer.layers):
+        if layer.visible and "caption" in layer.metadata:
+            return str(layer.metadata["caption"])
         if layer.visible and isinstance(layer, Image) and layer.ndim in (3, 4):
             plane = round(float(layer.world_to_data(viewer.dims.point[-layer.ndim :])[0]))
             text = _describe(layer, plane)

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from napari_msiclust.plugin.event_loop import handles_events
 from napari_msiclust.plugin.worker import Failed, Run
 
-_WIDGET = ("napari_msiclust.plugin.widgets.cluster_widget", "ClusterWidget")
+_WIDGET = ("napari_msiclust.plugin.workbench.dock", "Workbench")
 _NEEDED_BY_RUN = "napari_msiclust.pipeline"  # and with it torch
 
 

@@ -169,7 +169,7 @@ def image_layer(image: TiffImage, clustered: ClusteredIons | None = None) -> Lay
         settings["features"] = label_features(image.extra.get("features") or {}, count)
         settings["colormap"] = label_colormap(max(count, len(settings["features"]) - 1))
         settings["opacity"] = 0.8
-        return image.pixels, settings, "labels"
+        return compact_labels(image.pixels), settings, "labels"
     if image.rgb:
         settings["rgb"] = True
     else:
@@ -187,6 +187,12 @@ def label_features(columns: dict[str, list[Any]], count: int) -> pd.DataFrame:
     if not (table["index"] == 0).any():
         table = pd.concat([pd.DataFrame({"index": [0]}), table], ignore_index=True)
     return table
+
+
+def compact_labels(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Labels in 8 bit where they fit: napari colours them anew ten times as fast."""
+    fits = labels.dtype.kind in "iu" and labels.min(initial=0) >= 0 and labels.max(initial=0) <= 255
+    return labels.astype(np.uint8) if fits else labels
 
 
 def label_colormap(count: int) -> DirectLabelColormap:

@@ -53,6 +53,7 @@ class Run:
 
     worker: GeneratorWorker[Any, None, None]
     _stop: threading.Event
+    _go: threading.Event
 
     @classmethod
     def of(cls, make_steps: Callable[[threading.Event], Steps[Any, Any]], task: str) -> Self:
@@ -65,11 +66,12 @@ class Run:
         task : str
             What is done, for the log.
         """
-        stop = threading.Event()
-        steps = make_steps(stop)
+        stop, go = threading.Event(), threading.Event()
+        go.set()
+        steps = _pausable(make_steps(stop), go)
         worker = create_worker(_reports, steps, task, _start_thread=False)
         worker.aborted.connect(steps.close)  # napari quit the worker: free what the steps hold
-        return cls(worker, stop)
+        return cls(worker, stop, go)
 
     def start(self) -> None:
         """Begin."""
@@ -78,6 +80,27 @@ class Run:
     def stop(self) -> None:
         """End the run before its next step."""
         self._stop.set()
+        self._go.set()
+
+    def pause(self) -> None:
+        """Let the run wait after its step."""
+        self._go.clear()
+
+    def resume(self) -> None:
+        """Let the run go on."""
+        self._go.set()
+
+
+def _pausable(steps: Steps[_Item, _Outcome], go: threading.Event) -> Steps[_Item, _Outcome]:
+    """The steps, each once `go` is set; napari's own pause loses a resume that comes at once."""
+    while True:
+        go.wait()
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            result: _Outcome = end.value
+            return result
+        yield step
 
 
 class ClusteringRun(Run):

@@ -19,7 +19,7 @@ from matplotlib.image import imsave
 
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import DOMINANT_MAP_MEANING, ClusterResult
-from napari_msiclust.results.colors import cluster_colors
+from napari_msiclust.results.colors import colors_of
 
 _THUMBNAILS = 8
 _THUMBNAIL_SIDE = 140
@@ -38,7 +38,7 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
         files("napari_msiclust.results").joinpath("templates/report.html.j2").read_text(encoding="utf-8")
     )
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    colors = cluster_colors(len(result.clusters))
+    colors = colors_of(result.clusters)
     width_um = result.grid.shape[1] * result.grid.pixel_size_um[1]
     return environment.from_string(template).render(
         run=run,

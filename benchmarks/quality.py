@@ -1,116 +1,84 @@
-"""Quality of the presets beside simple baselines, on the same ion images, in one run.
+"""Quality of the presets beside simple methods, on the same ion images, in one run.
 
-uterus13 has known classes (purity at k = 20, ARI at k = 20); the real tissue has none: isotope
-agreement (kappa) at k = 20 is printed. Data folder: MSICLUST_TEST_DATA, default ../shared/data.
+Labelled: uterus13 and tissues generated from it (another seed, low counts, 60 structureless ions and
+128 x 128 pixels), and one of another shape. Real tissue without labels: evidence only. It is what
+`msiclust benchmark` prints, for each of them. Data folder: MSICLUST_TEST_DATA, default ../shared/data.
 
-usage: python benchmarks/quality.py [--presets fast,paper] [--seeds 0,1,2]
+usage: python benchmarks/quality.py [--presets fast,paper] [--seeds 0,1,2] [--only uterus13,...]
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import torch
-from scipy.ndimage import gaussian_filter
-from sklearn.decomposition import PCA
 
-from napari_msiclust import ClusterConfig, cluster_ions, extract_ion_images, open_imzml
-from napari_msiclust.learning.affinity import neighbor_graph, spectral_labels
-from napari_msiclust.learning.training import encode
-from napari_msiclust.learning.weights import load_encoder
+from generated import Generated, Recipe, generate, sibling
+from napari_msiclust import extract_ion_images, open_imzml
+from napari_msiclust.comparison.side_by_side import Settings, comparison_steps
+from napari_msiclust.comparison.tables import as_text
+from napari_msiclust.config import Preset
 from napari_msiclust.msi.ion_images import IonImages
-from napari_msiclust.msi.tissue import estimate_tissue
-from napari_msiclust.results.evidence import collect_evidence
-from napari_msiclust.results.metrics import agreement
+from napari_msiclust.progress import drain
+from napari_msiclust.results.metrics import Truth, read_truth
 
 DATA = Path(os.environ.get("MSICLUST_TEST_DATA", "../shared/data"))
-CLUSTERS = 20
+UTERUS = DATA / "uterus13" / "uterus13.imzML"
 
-Labels = npt.NDArray[np.int64]
-
-
-def unit_rows(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+Problem = tuple[IonImages, Truth | None]
 
 
-def pixel_pearson(stack: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], seed: int) -> Labels:
-    return spectral_labels(neighbor_graph(unit_rows(stack[:, mask]), 10), CLUSTERS, seed)
+def read(path: Path) -> Problem:
+    with open_imzml(path) as file:
+        images = extract_ion_images(file)
+    labelled = path.with_suffix(".csv")
+    return images, read_truth(labelled, images.mz) if labelled.exists() else None
 
 
-def smoothed_pearson_pca(stack: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], seed: int) -> Labels:
-    weight = np.maximum(gaussian_filter(mask.astype(np.float32), 1), 1e-6)
-    smooth = np.stack([gaussian_filter(image, 1) / weight for image in stack])
-    parts = PCA(min(30, len(stack) - 1), random_state=seed).fit_transform(unit_rows(smooth[:, mask]))
-    return spectral_labels(neighbor_graph(unit_rows(parts), 10), CLUSTERS, seed)
+def known(made: Generated) -> Problem:
+    rows = np.flatnonzero(made.labels >= 0)
+    return made.without_mask(), Truth(made.labels[rows], rows, unmatched=0)
 
 
-def imagenet_features(stack: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], seed: int) -> Labels:
-    encoder, _ = load_encoder("efficientnet-lite0", "bundled", seed)
-    features = encode(encoder, torch.from_numpy(stack)).numpy()
-    return spectral_labels(neighbor_graph(features, 10), CLUSTERS, seed)
-
-
-def methods(images: IonImages, presets: list[str]) -> dict[str, Callable[[int], Labels]]:
-    stack, mask = images.training_stack()
-
-    def run_preset(preset: str, seed: int) -> Labels:
-        config = ClusterConfig.from_preset(preset, clusters=CLUSTERS, seed=seed)  # type: ignore[arg-type]
-        return cluster_ions(images, config).ions["cluster"].to_numpy()
-
-    simple = [imagenet_features, pixel_pearson, smoothed_pearson_pca]
-    named = {way.__name__.replace("_", " "): lambda seed, way=way: way(stack, mask, seed) for way in simple}
-    return named | {f"preset {name}": lambda seed, name=name: run_preset(name, seed) for name in presets}
-
-
-def report(title: str, images: IonImages, truth: Labels | None, presets: list[str], seeds: list[int]) -> None:
-    images = images.with_mask(estimate_tissue(images))
-    stack, mask = images.training_stack()
-    flat = stack[:, mask]
-    print(f"\n{title}: {len(images)} ions, k = {CLUSTERS}, seeds {seeds}: mean (spread)")
-    print(f"{'method':24}{'purity':>16}{'ARI':>16}{'isotope kappa':>16}{'seconds':>10}")
-    for name, method in methods(images, presets).items():
-        rows = []
-        for seed in seeds:
-            started = time.perf_counter()
-            labels = method(seed)
-            seconds = time.perf_counter() - started
-            scores = None if truth is None else agreement(truth, labels)
-            kappa = collect_evidence(images.mz, labels, flat).isotope_kappa
-            rows.append(
-                (
-                    np.nan if scores is None else scores.purity,
-                    np.nan if scores is None else scores.ari,
-                    np.nan if kappa is None else kappa,
-                    seconds,
-                )
-            )
-        mean, spread = np.mean(rows, axis=0), np.ptp(rows, axis=0)
-        cells = "".join(f"{m:10.3f} ({s:.2f})" for m, s in zip(mean[:3], spread[:3], strict=True))
-        print(f"{name:24}{cells}{mean[3]:10.0f}", flush=True)
+# Name: numbers of clusters, and where the ion images come from.
+PROBLEMS: dict[str, tuple[tuple[int, ...], Callable[[], Problem]]] = {
+    "uterus13": ((13, 20), lambda: read(UTERUS)),
+    "sibling": ((13, 20), lambda: known(sibling(UTERUS, Recipe(seed=1)))),
+    "low-counts": ((13, 20), lambda: known(sibling(UTERUS, Recipe(seed=2, counts=3)))),
+    "large-noisy": (
+        (13, 20),
+        lambda: known(sibling(UTERUS, Recipe(seed=3, size=(128, 128), structureless=60))),
+    ),
+    "kidney": (
+        (10, 16),
+        lambda: known(generate(Recipe(shape="kidney", seed=4, counts=4, lines=0.15, hotspots=0.6))),
+    ),
+    "msight": ((8, 10), lambda: read(DATA / "msight" / "prostate_example.imzML")),
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--presets", default="fast,paper")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--presets", default=",".join(get_args(Preset)))
     parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--only", default=",".join(PROBLEMS))
     options = parser.parse_args()
-    presets = [name for name in options.presets.split(",") if name]
-    seeds = [int(seed) for seed in options.seeds.split(",")]
-    with open_imzml(DATA / "uterus13" / "uterus13.imzML") as file:
-        images = extract_ion_images(file)
-    truth = pd.read_csv(DATA / "uterus13" / "uterus13.csv").sort_values("mz", kind="stable")["label"]
-    report("uterus13 (known classes)", images, truth.to_numpy(dtype=np.int64), presets, seeds)
-    with open_imzml(DATA / "msight" / "prostate_example.imzML") as file:
-        images = extract_ion_images(file)
-    report("msight (real tissue)", images, None, presets, seeds)
+    presets = tuple(name for name in get_args(Preset) if name in options.presets.split(","))
+    seeds = tuple(int(seed) for seed in options.seeds.split(","))
+    pd.set_option("display.width", 250)
+    for name in options.only.split(","):
+        clusters, make = PROBLEMS[name]
+        images, truth = make()
+        print(f"\n{name}: {len(images)} ions, seeds {seeds}")
+        settings = Settings(clusters, seeds, presets)
+        print(as_text(drain(comparison_steps(images, settings, truth))), flush=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.generated import Recipe, generate
 
 from tests.conftest import WriteImzml
 
@@ -181,3 +182,59 @@ def test_empty_spectra_say_what_to_do(write_imzml: WriteImzml, tmp_path: Path) -
     axis = [100.0, 200.0]
     path = write_imzml([(axis, [0, 0])] * 4, [(k + 1, 1) for k in range(4)], mode="continuous")
     assert_one_line(msiclust("cluster", path, "--out", tmp_path / "r"), "0 of 2 ion images have a signal")
+
+
+def test_ions_set_aside_are_kept_on_demand(tmp_path: Path) -> None:
+    made = generate(Recipe(size=(32, 32), classes=4, ions=16, structureless=4, seed=2))
+    made.write(tmp_path / "noisy.imzML")
+    done = msiclust("cluster", tmp_path / "noisy.imzML", "--out", tmp_path / "usual", *QUICK)
+    assert done.returncode == 0, done.stderr
+    ions = pd.read_csv(tmp_path / "usual" / "ions.csv", keep_default_na=False)
+    noise = made.kinds == "structureless"
+    assert (ions.loc[noise, "bin"] == "structureless").sum() >= 3
+    assert (ions.loc[ions["bin"] != "", "cluster"] == 0).all()
+    assert "structureless" in (tmp_path / "usual" / "report.html").read_text(encoding="utf-8")
+    kept = ["--keep", "structureless", "--keep", "off-tissue"]
+    done = msiclust("cluster", tmp_path / "noisy.imzML", "--out", tmp_path / "all", *kept, *QUICK)
+    assert done.returncode == 0, done.stderr
+    ions = pd.read_csv(tmp_path / "all" / "ions.csv", keep_default_na=False)
+    assert (ions.loc[noise, "cluster"] > 0).all()
+    assert_one_line(
+        msiclust("cluster", tmp_path / "noisy.imzML", "--out", tmp_path / "x", "--keep", "odd"),
+        "--keep is odd",
+    )
+
+
+def test_methods_side_by_side(tissue: Path, result: Path, tmp_path: Path) -> None:
+    truth = tissue.with_name("tissue_classes.csv")
+    few = ["--presets", "none", "--clusters", "6"]
+    done = msiclust("benchmark", tissue, "--truth", truth, "--json", "--out", tmp_path / "b", *few)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["methods"][0]["method"].startswith("median-thresholded cosine")
+    assert max(method["ari"] for method in report["methods"]) > 0.8
+    assert (tmp_path / "b" / "benchmark.csv").exists()
+    copy = shutil.copytree(result, tmp_path / "copy")
+    done = msiclust("benchmark", tissue, "--out", copy, *few)
+    assert done.returncode == 0, done.stderr
+    assert "isotopes" in done.stdout
+    assert "pixel Pearson" in (copy / "report.html").read_text(encoding="utf-8")
+    assert_one_line(msiclust("benchmark", tissue, "--presets", "best"), "no preset 'best'")
+    assert_one_line(msiclust("benchmark", tissue, "--clusters", "1"), "--clusters is 1")
+    assert_one_line(msiclust("benchmark", tissue, "--truth", tmp_path / "absent.csv"), "absent.csv")
+
+
+def test_classes_enriched_in_a_cluster(result: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(result, tmp_path / "copy")
+    ions = pd.read_csv(copy / "ions.csv", keep_default_na=False)
+    classes = pd.DataFrame({"mz": ions["mz"], "name": ions.index.map("M{}".format), "class": "other"})
+    classes.loc[ions["cluster"] == 1, "class"] = "first"
+    classes.to_csv(tmp_path / "classes.csv", index=False)
+    done = msiclust("enrich", copy, tmp_path / "classes.csv")
+    assert done.returncode == 0, done.stderr
+    assert "cluster 1: first (class)" in done.stdout
+    assert pd.read_csv(copy / "enrichment.csv")["q"].min() < 0.05
+    found = json.loads(msiclust("enrich", copy, tmp_path / "classes.csv", "--json").stdout)
+    assert found[0]["set"] == "first"
+    assert_one_line(msiclust("enrich", tmp_path, tmp_path / "classes.csv"), "holds no result")
+    assert_one_line(msiclust("enrich", copy, tmp_path / "classes.csv", "--column", "x"), "no column x")

@@ -9,20 +9,14 @@ from collections.abc import Generator
 from importlib import metadata
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from napari_msiclust.config import ClusterConfig
-from napari_msiclust.errors import InputError
 from napari_msiclust.learning.ion_clustering import IonClustering
 from napari_msiclust.learning.recipe import learn_clusters
 from napari_msiclust.msi.ion_images import IonImages
-from napari_msiclust.msi.tissue import estimate_tissue
-from napari_msiclust.msi.triage import bin_counts, set_aside_empty, structure_scores, structured, triage
+from napari_msiclust.msi.training_set import training_set
 from napari_msiclust.progress import Progress, ProgressCallback, drain
 from napari_msiclust.results.cluster_result import ClusterResult, build_result
 
-_MOST_VALUES = 1e8  # of the training images in memory
 _PACKAGES = ("napari-msiclust", "torch", "numpy", "scikit-learn", "scipy", "pandas")
 
 
@@ -70,36 +64,12 @@ def clustering_steps(
     """
     started = time.perf_counter()
     yield Progress("preparing images", 0, 1)
-    structure = structure_scores(images)
-    if config.tissue == "estimate" and np.array_equal(images.grid.mask, images.grid.acquired):
-        shaped = structured(structure, config.triage)
-        images = images.with_mask(estimate_tissue(images, config.hotspot_quantile, shaped))
-    stack, mask = images.training_stack(_side(images, config), config.hotspot_quantile)
-    has_signal: npt.NDArray[np.bool_] = stack.max(axis=(1, 2)) > 0
-    bins = set_aside_empty(triage(images, config.triage, structure=structure), has_signal)
-    used = np.flatnonzero(bins["bin"] == "")
-    if len(used) < 2:
-        raise InputError(
-            f"{len(used)} of {len(images)} ion images can be clustered ({bin_counts(bins)})",
-            fix="check the m/z list and the tolerance, or switch bins of the triage off",
-        )
-    stack = stack[used]
-    clustering = yield from learn_clusters(stack, mask, config, threads=threads, stop=stop)
+    prepared = training_set(images, config)
+    clustering = yield from learn_clusters(prepared.stack, prepared.mask, config, threads=threads, stop=stop)
     yield Progress("summarizing", 0, 1)
-    result = build_result(
-        images, stack, mask, used, bins, clustering, config, _provenance(clustering, started)
-    )
+    result = build_result(prepared, clustering, config, _provenance(clustering, started))
     yield Progress("summarizing", 1, 1)
     return result
-
-
-def _side(images: IonImages, config: ClusterConfig) -> int:
-    """Side of the training images in pixels: the tissue's own where the recipe wants it."""
-    if config.recipe == "published":
-        return config.image_size
-    rows, cols = (np.flatnonzero(images.grid.mask.any(axis=axis)) for axis in (1, 0))
-    own = max(rows[-1] - rows[0], cols[-1] - cols[0]) + 1
-    return int(min(own, max(config.image_size, np.sqrt(_MOST_VALUES / len(images)))))
 
 
 def _provenance(clustering: IonClustering, started: float) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from napari_msiclust.cli.commands import (
     FrequencyOption,
     ImzmlArgument,
     JsonOption,
+    KeepOption,
     MaxPeaksOption,
     MzOption,
     NormalizationOption,
@@ -25,7 +26,7 @@ from napari_msiclust.cli.commands import (
 )
 from napari_msiclust.cli.progress_bar import progress_bar
 from napari_msiclust.cli.reading import ReadingOptions
-from napari_msiclust.config import ClusterConfig, Device, EncoderName, Objective, Preset
+from napari_msiclust.config import ClusterConfig, Device, EncoderName, Objective, Preset, TriageConfig
 from napari_msiclust.errors import InputError
 
 
@@ -62,10 +63,17 @@ def cluster(
     min_pixel_frequency: FrequencyOption = 0.01,
     min_structure: StructureOption = None,
     damaged: DamagedOption = False,
+    keep: KeepOption = None,
 ) -> None:
     """Group co-localized ions and write tables, images and a report."""
     config = ClusterConfig.from_preset(
-        preset, seed=seed, device=device, encoder=encoder, weights=weights, **_cluster_number(clusters)
+        preset,
+        seed=seed,
+        device=device,
+        encoder=encoder,
+        weights=weights,
+        triage=_triage(keep),
+        **_cluster_number(clusters),
     )
     if epochs is not None:
         config = config.with_epochs(epochs)
@@ -96,6 +104,18 @@ def cluster(
     for note in result.provenance["notes"]:
         typer.echo(f"note: {note}")
     typer.echo(f"{len(result.ions)} ions in {len(result.clusters)} clusters; report: {out / 'report.html'}")
+
+
+def _triage(keep: list[str] | None) -> TriageConfig:
+    """The --keep options as a setting."""
+    switches = {"sparse", "structureless", "off_tissue", "duplicate"}
+    kept = {name.replace("-", "_") for name in keep or ()}
+    if kept - switches:
+        raise InputError(
+            f"--keep is {', '.join(sorted(kept - switches))}",
+            fix="give sparse, structureless, off-tissue, or duplicate",
+        )
+    return TriageConfig.model_validate(dict.fromkeys(kept, False))
 
 
 def _cluster_number(text: str | None) -> dict[str, int | str]:

@@ -75,4 +75,12 @@ NormalizationOption = Annotated[
     Literal["none", "tic", "rms", "median"],
     typer.Option("--normalization", help="Divide each spectrum by this."),
 ]
+KeepOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        metavar="BIN",
+        help="Cluster the ions of this bin, too: sparse, structureless, off-tissue, duplicate; repeatable.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

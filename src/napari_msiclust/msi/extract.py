@@ -138,7 +138,8 @@ def extraction_steps(
             values = _in_place(file, order)
         if values is None:
             values = yield from _read(plan, sink or MemorySink(shape))
-    return IonImages(ions.mz, values, file.grid, ions.names, ions.table())
+    polarity = None if file.metadata.polarity == "mixed" else file.metadata.polarity
+    return IonImages(ions.mz, values, file.grid, ions.names, ions.table(), polarity)
 
 
 def _own_axis(order: npt.NDArray[np.intp] | None) -> _ToImages:

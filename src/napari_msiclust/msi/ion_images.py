@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ class IonImages:
         Annotation of each ion; empty strings where there is none.
     columns : DataFrame
         N rows of what else is known of the ions: mobility, formula, adduct, pixel frequency, ...
+    polarity : {'positive', 'negative'} or None
+        None if unknown.
     """
 
     mz: npt.NDArray[np.float64]
@@ -40,6 +42,7 @@ class IonImages:
     grid: PixelGrid
     names: tuple[str, ...] = ()
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
+    polarity: Literal["positive", "negative"] | None = None
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.mz), len(self.grid.rows)):
@@ -117,16 +120,11 @@ class IonImages:
         mask : ndarray of bool, shape (size, size)
             On-tissue pixels of the stack.
         """
-        rows, cols = (np.flatnonzero(self.grid.mask.any(axis=axis)) for axis in (1, 0))
-        box = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
+        box, place = _square_layout(self.grid.mask, size)
         mask = self.grid.mask[box]
-        height, width = mask.shape
-        scale = size / max(height, width)
-        inner = (max(1, round(height * scale)), max(1, round(width * scale)))
-        down, across = resampling_matrix(height, inner[0]), resampling_matrix(width, inner[1])
+        (height, width), (inner_height, inner_width) = mask.shape, (_length(side) for side in place[1:])
+        down, across = resampling_matrix(height, inner_height), resampling_matrix(width, inner_width)
         weight = down @ mask.astype(np.float32) @ across.T
-        top, left = (size - inner[0]) // 2, (size - inner[1]) // 2
-        place = (slice(None), slice(top, top + inner[0]), slice(left, left + inner[1]))
         stack = np.zeros((len(self), size, size), dtype=np.float32)
         covered = weight >= 0.5 * np.quantile(weight[weight > 0], 0.9)  # sparse rasters have small weights
         divisor = np.where(covered, weight, np.inf)
@@ -138,6 +136,42 @@ class IonImages:
         square = np.zeros((size, size), dtype=bool)
         square[place[1:]] = covered
         return stack, square
+
+
+_Slices = tuple[slice, ...]
+
+
+def _square_layout(mask: npt.NDArray[np.bool_], size: int) -> tuple[_Slices, _Slices]:
+    """Where the tissue lies in the grid (rows, columns), and in a stack of squares (ions, rows, columns)."""
+    rows, cols = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    box = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
+    height, width = _length(box[0]), _length(box[1])
+    scale = size / max(height, width)
+    inner = (max(1, round(height * scale)), max(1, round(width * scale)))
+    top, left = (size - inner[0]) // 2, (size - inner[1]) // 2
+    return box, (slice(None), slice(top, top + inner[0]), slice(left, left + inner[1]))
+
+
+def _length(side: slice) -> int:
+    return int(side.stop - side.start)
+
+
+def squares_to_grid(squares: FloatArray, mask: npt.NDArray[np.bool_]) -> FloatArray:
+    """Maps made on training images, (n, S, S), back on the grid, (n, H, W); NaN off the tissue.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (H, W)
+        The on-tissue mask that the training images were made with.
+    """
+    box, place = _square_layout(mask, squares.shape[-1])
+    inner = squares[place]
+    down = resampling_matrix(inner.shape[1], _length(box[0]))
+    across = resampling_matrix(inner.shape[2], _length(box[1]))
+    maps = np.full((len(squares), *mask.shape), np.nan, dtype=np.float32)
+    maps[(slice(None), *box)] = down @ inner @ across.T
+    maps[:, ~mask] = np.nan
+    return maps
 
 
 def resampling_matrix(source: int, target: int) -> FloatArray:

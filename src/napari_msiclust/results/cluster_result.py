@@ -14,6 +14,7 @@ from napari_msiclust.learning.ion_clustering import Embedding, IonClustering
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.isotopes import isotope_of
+from napari_msiclust.msi.training_set import TrainingSet
 from napari_msiclust.results.evidence import Evidence, collect_evidence, pearson
 
 UNASSIGNED = "unassigned"
@@ -76,37 +77,17 @@ class ClusterResult:
 
 
 def build_result(
-    images: IonImages,
-    stack: npt.NDArray[np.float32],
-    mask: npt.NDArray[np.bool_],
-    used: npt.NDArray[np.intp],
-    bins: pd.DataFrame,
-    clustering: IonClustering,
-    config: ClusterConfig,
-    provenance: dict[str, Any],
+    prepared: TrainingSet, clustering: IonClustering, config: ClusterConfig, provenance: dict[str, Any]
 ) -> ClusterResult:
-    """Assemble a result.
-
-    Parameters
-    ----------
-    images : IonImages
-        All N ions.
-    stack, mask : ndarray of shape (n, S, S) and (S, S)
-        Training images of the n ions that were clustered.
-    used : ndarray of int, shape (n,)
-        Their rows in `images`.
-    bins : DataFrame
-        Bin and scores of all N ions, as `triage` gives them.
-    """
+    """Assemble a result from what was clustered and what came of it."""
+    images, used, flat = prepared.images, prepared.used, prepared.flat
     labels = np.zeros(len(images), dtype=np.int64)
     labels[used] = clustering.labels
-    bins = bins.copy()
+    bins = prepared.bins.copy()
     bins.loc[used[clustering.labels == 0], "bin"] = UNASSIGNED
     confidence = np.zeros(len(images))
     confidence[used] = clustering.confidence
     count = int(clustering.labels.max())
-    assigned = clustering.labels > 0
-    flat = stack[:, mask]
     centrality = np.zeros(len(images))
     for cluster in range(1, count + 1):
         member = clustering.labels == cluster
@@ -132,7 +113,9 @@ def build_result(
         embedding=clustering.embedding,
         mean_images=images.grid.image(mean_pixels),
         dominant_cluster_map=dominant,
-        evidence=collect_evidence(images.mz[used[assigned]], clustering.labels[assigned], flat[assigned]),
+        evidence=collect_evidence(
+            images.mz[used], clustering.labels, flat, polarity=images.polarity, ions=len(images)
+        ),
         history=clustering.history,
         grid=images.grid,
         config=config,

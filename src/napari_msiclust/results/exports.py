@@ -21,8 +21,11 @@ from napari_msiclust.results.ome_tiff import TiffImage, read_ome_tiff, write_ome
 IONS, CLUSTERS = "ions.csv", "clusters.csv"
 MEAN_IMAGES, DOMINANT_MAP = "mean_ion_images.ome.tif", "dominant_cluster.ome.tif"
 EMBEDDING, RUN, REPORT, OVERVIEW = "embedding.npy", "run.json", "report.html", "overview.png"
+BENCHMARK, ENRICHMENT = "benchmark.json", "enrichment.csv"  # added to a result later
 RESULT = FolderKind(
-    frozenset({IONS, CLUSTERS, MEAN_IMAGES, DOMINANT_MAP, EMBEDDING, RUN, REPORT, OVERVIEW}), marker=RUN
+    frozenset({IONS, CLUSTERS, MEAN_IMAGES, DOMINANT_MAP, EMBEDDING, RUN, REPORT, OVERVIEW})
+    | {BENCHMARK, ENRICHMENT},
+    marker=RUN,
 )
 _OPTIONAL_NUMBERS = frozenset(
     {"isotope_of", "mobility", "structure_z", "tissue_contrast", "duplicate_of"}

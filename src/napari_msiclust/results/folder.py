@@ -101,6 +101,25 @@ def whole_folder(target: Path, kind: FolderKind) -> Iterator[Path]:
         ) from error
 
 
+def replace_file(path: Path, text: str) -> None:
+    """Write a file whole or not at all; an earlier one stays until the new one is there.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OutputError(
+            f"cannot be written ({error.strerror or error})", fix="check rights and free space", path=path
+        ) from error
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -82,24 +82,61 @@ def evaluate_files(ions_csv: str | Path, truth_csv: str | Path) -> Agreement:
     FileFormatError
         A table or a column is missing, or no ion matches.
     """
-    ions = _table(Path(ions_csv), ("mz", "cluster"))
-    truth = _table(Path(truth_csv), ("mz", "label"))
-    known = truth[truth["label"] >= 0].sort_values("mz", kind="stable")
-    found = ions.sort_values("mz", kind="stable")
-    rows = _match(known["mz"].to_numpy(dtype=np.float64), found["mz"].to_numpy(dtype=np.float64))
-    matched = rows >= 0
-    if not matched.any():
+    found = _table(Path(ions_csv), ("mz", "cluster")).sort_values("mz", kind="stable")
+    truth = read_truth(truth_csv, found["mz"].to_numpy(dtype=np.float64))
+    return truth.score(found["cluster"].to_numpy(dtype=np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Known classes of some ions.
+
+    Attributes
+    ----------
+    classes : ndarray of int64, shape (n,)
+    rows : ndarray of int64, shape (n,)
+        Rows of these ions in the ion table.
+    unmatched : int
+        Ions of the truth that the table does not hold.
+    """
+
+    classes: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    unmatched: int
+
+    def score(self, clusters: npt.NDArray[np.int64]) -> Agreement:
+        """Scores of the clusters of all ions of the table (N,)."""
+        return agreement(self.classes, clusters[self.rows], self.unmatched)
+
+
+def read_truth(truth_csv: str | Path, mz: npt.NDArray[np.float64]) -> Truth:
+    """Known classes of the ions of an ion table; those with a class below 0 are left out.
+
+    Parameters
+    ----------
+    truth_csv : path
+        Columns mz, label; an ion is matched to the nearest m/z within 10 ppm.
+    mz : ndarray of shape (N,)
+        Ascending.
+
+    Raises
+    ------
+    FileFormatError
+        The table or a column is missing, or no ion matches.
+    """
+    table = _table(Path(truth_csv), ("mz", "label")).sort_values("mz", kind="stable")
+    rows = match_mz(table["mz"].to_numpy(dtype=np.float64), mz)
+    labels = table["label"].to_numpy(dtype=np.int64)
+    known, matched = labels >= 0, rows >= 0
+    if not (known & matched).any():
         raise FileFormatError(
-            f"none of its m/z is in {ions_csv}", fix="give the classes of the same ions", path=truth_csv
+            "none of its m/z is among the ions", fix="give the classes of the same ions", path=truth_csv
         )
-    return agreement(
-        known["label"].to_numpy(dtype=np.int64)[matched],
-        found["cluster"].to_numpy(dtype=np.int64)[rows[matched]],
-        unmatched=int((~matched).sum()),
-    )
+    chosen = known & matched
+    return Truth(labels[chosen], rows[chosen], unmatched=int((known & ~matched).sum()))
 
 
-def _match(wanted: npt.NDArray[np.float64], present: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def match_mz(wanted: npt.NDArray[np.float64], present: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Row of the nearest of `present` for each of `wanted`, both ascending; -1 beyond 10 ppm."""
     if len(wanted) == len(present) and np.allclose(wanted, present, rtol=MATCH_PPM * 1e-6, atol=0):
         return np.arange(len(wanted))  # keeps two ions of the same m/z apart

@@ -17,12 +17,15 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
+from napari_msiclust.msi.attributes import spatial_attributes
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import DOMINANT_MAP_MEANING, ClusterResult
 from napari_msiclust.results.colors import colors_of
+from napari_msiclust.results.surrogate import fit_surrogate
 
 _THUMBNAILS = 8
 _THUMBNAIL_SIDE = 140
+_COMPARISON_BEGIN, _COMPARISON_END = "<!-- comparison -->", "<!-- end of comparison -->"
 _COLORMAP = "inferno"
 
 
@@ -39,6 +42,8 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
     )
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     colors = colors_of(result.clusters)
+    attributes = spatial_attributes(images.with_mask(result.grid.mask), result.config.hotspot_quantile)
+    surrogate = fit_surrogate(attributes, result.ions["cluster"].to_numpy())
     width_um = result.grid.shape[1] * result.grid.pixel_size_um[1]
     return environment.from_string(template).render(
         run=run,
@@ -48,12 +53,15 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
         unit="µm" if result.grid.pixel_size_known else "pixels",
         scale_bar=_scale_bar(width_um),
         evidence=result.evidence.sentences(),
+        pairs=[pair for pair in result.evidence.pairs if pair.pairs],
         map_meaning=DOMINANT_MAP_MEANING,
         dominant_map=_dominant_png(result, colors),
         curves=_curves_svg(result.history),
         confidence=_confidence_svg(result.ions),
+        in_words=surrogate.sentence(),
         clusters=[
             _cluster_entry(result, images, row, to_hex(color))
+            | {"in_words": surrogate.rules[row["cluster"]].sentence()}
             for row, color in zip(result.clusters.to_dict("records"), colors, strict=True)
         ],
         bins=_bins(result.ions),
@@ -61,6 +69,20 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
         ions=result.ions.to_dict("records"),
         pixelated=max(result.grid.shape) < 400,
     )
+
+
+def with_comparison(page: str, section: str) -> str:
+    """A report with a comparison of methods in it; an earlier one is replaced."""
+    before, begin, rest = page.partition(_COMPARISON_BEGIN)
+    _, end, after = rest.partition(_COMPARISON_END)
+    if not begin or not end:  # a report of an earlier version
+        before, begin, end, after = (
+            page.replace("</body>", ""),
+            _COMPARISON_BEGIN,
+            _COMPARISON_END,
+            "</body></html>",
+        )
+    return f"{before}{begin}{section}{end}{after}"
 
 
 def _bins(ions: pd.DataFrame) -> list[dict[str, Any]]:

@@ -1,0 +1,80 @@
+"""What goes into a clustering: the on-tissue mask, the ions that take part, their square images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from napari_msiclust.config import ClusterConfig
+from napari_msiclust.errors import InputError
+from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.msi.tissue import estimate_tissue
+from napari_msiclust.msi.triage import bin_counts, set_aside_empty, structure_scores, structured, triage
+
+_MOST_VALUES = 1e8  # of the square images in memory
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Ion images ready for clustering.
+
+    Attributes
+    ----------
+    images : IonImages
+        All N ions, with the on-tissue mask.
+    bins : DataFrame
+        N rows: bin and scores of each ion, as `triage` gives them.
+    used : ndarray of int, shape (n,)
+        Rows of the ions that are in no bin.
+    stack : ndarray of float32, shape (n, S, S)
+        Their square images in 0..1, zero off the tissue.
+    mask : ndarray of bool, shape (S, S)
+        On-tissue pixels of the stack.
+    """
+
+    images: IonImages
+    bins: pd.DataFrame
+    used: npt.NDArray[np.intp]
+    stack: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_]
+
+    @property
+    def flat(self) -> npt.NDArray[np.float32]:
+        """On-tissue pixels of the stack; shape (n, pixels)."""
+        return self.stack[:, self.mask]
+
+
+def training_set(images: IonImages, config: ClusterConfig) -> TrainingSet:
+    """Estimate the tissue where no mask is given, set ions aside, and make the square images.
+
+    Raises
+    ------
+    InputError
+        Fewer than two ions are left.
+    """
+    structure = structure_scores(images)
+    if config.tissue == "estimate" and np.array_equal(images.grid.mask, images.grid.acquired):
+        shaped = structured(structure, config.triage)
+        images = images.with_mask(estimate_tissue(images, config.hotspot_quantile, shaped))
+    stack, mask = images.training_stack(_side(images, config), config.hotspot_quantile)
+    has_signal: npt.NDArray[np.bool_] = stack.max(axis=(1, 2)) > 0
+    bins = set_aside_empty(triage(images, config.triage, structure=structure), has_signal)
+    used = np.flatnonzero(bins["bin"] == "")
+    if len(used) < 2:
+        raise InputError(
+            f"{len(used)} of {len(images)} ion images have a signal to cluster by ({bin_counts(bins)})",
+            fix="check the m/z list and the tolerance, or switch bins of the triage off",
+        )
+    return TrainingSet(images, bins, used, stack[used], mask)
+
+
+def _side(images: IonImages, config: ClusterConfig) -> int:
+    """Side of the training images in pixels: the tissue's own where the recipe wants it."""
+    if config.recipe == "published":
+        return config.image_size
+    rows, cols = (np.flatnonzero(images.grid.mask.any(axis=axis)) for axis in (1, 0))
+    own = max(rows[-1] - rows[0], cols[-1] - cols[0]) + 1
+    return int(min(own, max(config.image_size, np.sqrt(_MOST_VALUES / len(images)))))

@@ -207,7 +207,9 @@ def test_an_impossible_edit_is_said_in_words(user: User) -> None:
     user.open_tab("Log")
     user.click(step.log.link)
     user.wait_idle()
-    assert "13C isotopes" in user.dock.status.text() or user.session.history.position == 1  # type: ignore[union-attr]
+    history = user.session.history
+    assert history is not None
+    assert "13C isotopes" in user.dock.status.text() or history.position == 1
 
 
 def test_saving_the_table_and_the_folder(user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,10 +169,14 @@ def test_a_lasso_selects_what_it_encloses(user: User) -> None:
     plot = user.dock.results_step.embedding.plot
     user.open_tab("Plot")
     user.wait(lambda: len(plot.points) == 24)
+    user.pick_cluster(2)
+    user.wait(lambda: user.viewer.layers["mean ion images"].visible)
     user.drag(plot, _around(user, [0, 6]))
     chosen = set(user.session.selection.ions)
     assert {0, 6} <= chosen
     assert _rows_selected(user) == chosen
+    user.wait(lambda: f"mean of {len(chosen)} ions" in user.viewer.canvas.overlays.text.text)
+    assert set(user.session.selection.ions) == chosen
     more = next(ion for ion in range(24) if ion not in chosen)
     user.click(plot, plot.place_of(more), SHIFT)
     assert set(user.session.selection.ions) > chosen

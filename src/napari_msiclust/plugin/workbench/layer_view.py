@@ -50,6 +50,7 @@ class LayerView(QObject):
         self._composite: ref[Layer] | None = None
         self.in_color = False
         self._colored: tuple[int, bytes] | None = None
+        self._last_plane: tuple[object, int] | None = None
         self._from_map = self._acting = False
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -161,6 +162,7 @@ class LayerView(QObject):
         if layer not in self._viewer.layers:
             return
         self._acting = True
+        self._last_plane = layer.unique_id, plane
         for other in self._viewer.layers:
             if isinstance(other, Image) and (other.ndim > 2 or other is self._shown_composite()):
                 _show_or_hide(other, visible=other is layer)
@@ -242,6 +244,9 @@ class LayerView(QObject):
             if not (layer.visible and isinstance(layer, Image) and layer.ndim in (3, 4)):
                 continue
             plane = round(float(layer.world_to_data(self._viewer.dims.point[-layer.ndim :])[0]))
+            if (layer.unique_id, plane) == self._last_plane:  # other layers came or went
+                return
+            self._last_plane = layer.unique_id, plane
             if layer is self.means and 0 <= plane < len(self._session.clusters):
                 self._session.select_cluster(plane + 1)
             elif layer is self.stack() and 0 <= plane < len(self._session.ions):

@@ -169,6 +169,7 @@ class ResultsStep(QWidget):
         self.log.show_session(session)
         self.spectrum.show_session(session, view)
         session.changed.connect(self._refresh)
+        session.changed.connect(self._tell_step)
         session.selection.cluster_changed.connect(self._cluster_selected)
         session.selection.ions_changed.connect(self._enable)
 
@@ -187,6 +188,7 @@ class ResultsStep(QWidget):
         ):
             panel.leave_session()
         session.changed.disconnect(self._refresh)
+        session.changed.disconnect(self._tell_step)
         session.selection.cluster_changed.disconnect(self._cluster_selected)
         session.selection.ions_changed.disconnect(self._enable)
         self._session = None
@@ -200,6 +202,12 @@ class ResultsStep(QWidget):
             self.clusters.show_clusters(self._session.clusters)
             self._cluster_selected()
         self._enable()
+
+    def _tell_step(self) -> None:
+        history = None if self._session is None else self._session.history
+        if history is not None and history.edits:
+            last = history.steps()[: history.position][-1:]
+            self.said.emit(f"Step {history.position}: {last[0]}" if last else "No corrections.")
 
     def _enable(self) -> None:
         session = self._session

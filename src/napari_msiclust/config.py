@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Preset = Literal["paper", "fast"]
+Preset = Literal["default", "paper", "fast"]
+Objective = Literal["simclr", "nnclr"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 EncoderName = Literal["efficientnet-lite0", "efficientnet-b0"]
 
@@ -32,9 +33,48 @@ class ViewConfig(_Settings):
     )
 
 
-class ContrastiveConfig(_Settings):
-    """SimCLR on the ion images of the experiment (Hu et al. 2022, stage 1)."""
+class SplitViewConfig(_Settings):
+    """Views without common noise, for the consensus recipe."""
 
+    split: bool = Field(True, description="each pixel of an ion image goes to one of the two views only")
+    line_gain: float = Field(
+        0.4, ge=0, le=2, description="random gains of rows, largest sigma of their logarithm"
+    )
+    hotspots: float = Field(0.004, ge=0, le=0.5, description="random hotspots, largest share of the pixels")
+
+
+class FusionConfig(_Settings):
+    """How the network of the consensus recipe reads an ion."""
+
+    pyramid: bool = Field(True, description="earlier maps on coarse grids beside the mean of the last ones")
+    pixels: bool = Field(True, description="a linear reading of the pixels that the CNN adds to")
+    components: int = Field(30, ge=2, description="principal components of the linear reading")
+    size: int = Field(64, ge=2, description="length of the embedding")
+
+
+class ConsensusConfig(_Settings):
+    """Clusterings whose agreement gives clusters, their number, and confidence."""
+
+    runs: int = Field(40, ge=4, description="clusterings of each kind")
+    components: tuple[int, int] = Field((12, 30), description="principal components, uniform")
+    neighbors: tuple[int, int] = Field((5, 12), description="nearest neighbours, uniform")
+    smoothing: float | None = Field(
+        None, ge=0, description="Gaussian, sigma in pixels; none: by how well held-out pixels are predicted"
+    )
+    use_pixels: bool = Field(True, description="clusterings of the pixels vote beside those of the embedding")
+    likeness: bool = Field(
+        True, description="ions that clusterings of the pixels put together are positives of training"
+    )
+    refine_epochs: int = Field(6, ge=0, description="passes of self-labeling on confidently clustered ions")
+    min_confidence: float = Field(0.35, ge=0, lt=1, description="ions with less confidence stay unassigned")
+
+
+class ContrastiveConfig(_Settings):
+    """Contrastive training on the ion images of the experiment (Hu et al. 2022, stage 1)."""
+
+    objective: Objective = Field(
+        "simclr", description="simclr: the other view is the positive; nnclr: its nearest neighbour"
+    )
     epochs: int = Field(50, ge=0, description="passes over all ion images")
     learning_rate: float = Field(1e-3, gt=0, description="Adam, cosine schedule")
     temperature: float = Field(0.5, gt=0, description="of the NT-Xent loss")
@@ -92,13 +132,16 @@ class TriageConfig(_Settings):
 class ClusterConfig(_Settings):
     """Everything that decides a clustering of ion images.
 
-    The defaults are the recipe of Hu, Padmakumar Bindu and Laskin, Chem. Sci. 2022, 13, 90
-    (doi 10.1039/d1sc04077d). `ClusterConfig.from_preset` gives the named presets.
+    The defaults are the preset `default`. `ClusterConfig.from_preset` gives the named presets; `paper` is
+    the recipe of Hu, Padmakumar Bindu and Laskin, Chem. Sci. 2022, 13, 90 (doi 10.1039/d1sc04077d).
     """
 
-    preset: Preset = Field("paper", description="the named recipe these settings started from")
+    preset: Preset = Field("default", description="the named recipe these settings started from")
+    recipe: Literal["published", "consensus"] = Field(
+        "consensus", description="published: the stages of Hu et al.; consensus: see docs/method.md"
+    )
     clusters: Annotated[int, Field(ge=2)] | Literal["auto"] = Field(
-        20, description="number of clusters, or auto: chosen from the eigengap of the ion graph"
+        "auto", description="number of clusters, or auto: chosen from the ions themselves, with the reason"
     )
     seed: int = Field(0, ge=0, lt=2**32, description="start of every random number")
     device: Device = Field("auto", description="auto takes CUDA, then Apple MPS, then the CPU")
@@ -107,7 +150,7 @@ class ClusterConfig(_Settings):
         "bundled",
         description="bundled (ImageNet, offline, lite0 only), download (b0 only), random, or a weight file",
     )
-    image_size: int = Field(96, ge=32, le=512, description="side of a training image in pixels")
+    image_size: int = Field(64, ge=32, le=512, description="side of a training image in pixels")
     hotspot_quantile: float = Field(
         0.999, gt=0.5, le=1, description="intensities above this quantile of the on-tissue pixels are clipped"
     )
@@ -117,10 +160,13 @@ class ClusterConfig(_Settings):
     )
     triage: TriageConfig = TriageConfig()
     neighbors: int = Field(10, ge=1, description="neighbours of an ion in the graph for the initial labels")
-    max_batch: int = Field(512, ge=4, description="ion images in a batch at most; half of all ions otherwise")
-    contrastive: ContrastiveConfig = ContrastiveConfig()
+    max_batch: int = Field(64, ge=4, description="ion images in a batch at most; half of all ions otherwise")
+    contrastive: ContrastiveConfig = ContrastiveConfig(epochs=12, temperature=0.3)
     classifier: ClassifierConfig = ClassifierConfig()
     self_labeling: SelfLabelingConfig = SelfLabelingConfig()
+    views: SplitViewConfig = SplitViewConfig()
+    fusion: FusionConfig = FusionConfig()
+    consensus: ConsensusConfig = ConsensusConfig()
 
     @classmethod
     def from_preset(cls, preset: Preset, **changes: object) -> ClusterConfig:
@@ -132,6 +178,11 @@ class ClusterConfig(_Settings):
             A field is unknown or out of its range.
         """
         return cls.model_validate({"preset": preset, **_PRESETS[preset], **changes})
+
+    def with_objective(self, objective: Objective) -> ClusterConfig:
+        """The same settings with another contrastive objective."""
+        contrastive = self.contrastive.model_copy(update={"objective": objective})
+        return self.model_copy(update={"contrastive": contrastive})
 
     def with_epochs(self, epochs: int) -> ClusterConfig:
         """The same settings with `epochs` of contrastive training and the other stages in proportion."""
@@ -145,15 +196,19 @@ class ClusterConfig(_Settings):
                 "self_labeling": self.self_labeling.model_copy(
                     update={"epochs": round(self.self_labeling.epochs * factor)}
                 ),
+                "consensus": self.consensus.model_copy(
+                    update={"refine_epochs": round(self.consensus.refine_epochs * factor)}
+                ),
             }
         )
 
 
+_PUBLISHED: dict[str, object] = {"recipe": "published", "clusters": 20}
 _PRESETS: dict[Preset, dict[str, object]] = {
-    "paper": {},
+    "default": {},
+    "paper": {**_PUBLISHED, "image_size": 96, "max_batch": 512, "contrastive": ContrastiveConfig()},
     "fast": {
-        "image_size": 64,
-        "max_batch": 64,
+        **_PUBLISHED,
         "contrastive": {"epochs": 14},
         "self_labeling": {"epochs": 10},
     },

@@ -30,7 +30,7 @@ def cluster_ions(
     images : IonImages
         Ion images of one experiment.
     config : ClusterConfig, optional
-        Settings; the published recipe where none are given.
+        Settings; the preset `default` where none are given.
     progress : callable, optional
         Receives `Progress`.
 
@@ -83,6 +83,7 @@ def _provenance(clustering: IonClustering, started: float) -> dict[str, Any]:
         },
         "peak_memory_bytes": peak_memory_bytes(),
         "notes": list(clustering.notes),
+        "cluster_counts": clustering.counts.to_dict("records"),
         "versions": {"python": sys.version.split()[0]} | {name: _version(name) for name in _PACKAGES},
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
+_Step = TypeVar("_Step")
 _Result = TypeVar("_Result")
 
 
@@ -38,13 +39,13 @@ class Progress:
 ProgressCallback = Callable[[Progress], None]
 
 
-def drain(steps: Generator[Progress, None, _Result], report: ProgressCallback | None = None) -> _Result:
+def drain(steps: Generator[_Step, None, _Result], report: Callable[[_Step], object] | None = None) -> _Result:
     """Run a stage to its end, hand every step to `report`, and return the stage's result."""
     while True:
         try:
-            progress = next(steps)
+            step = next(steps)
         except StopIteration as end:
             result: _Result = end.value
             return result
         if report is not None:
-            report(progress)
+            report(step)

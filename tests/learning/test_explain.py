@@ -72,7 +72,7 @@ def test_it_can_be_stopped() -> None:
 
 
 def test_maps_lie_on_the_tissue(tissue_images: IonImages) -> None:
-    prepared = training_set(tissue_images, ClusterConfig(image_size=32))
+    prepared = training_set(tissue_images, ClusterConfig.from_preset("paper", image_size=32))
     labels = np.arange(len(prepared.used)) % 3 + 1
     encoder, _ = load_encoder("efficientnet-lite0", "bundled", 0)
     features = encode(encoder, torch.from_numpy(prepared.stack)).numpy()
@@ -95,7 +95,7 @@ def test_a_classifier_scores_too() -> None:
 
 
 def test_squares_go_back_where_they_came_from(tissue_images: IonImages) -> None:
-    prepared = training_set(tissue_images, ClusterConfig(image_size=64))
+    prepared = training_set(tissue_images, ClusterConfig.from_preset("paper", image_size=64))
     back = squares_to_grid(prepared.stack, prepared.images.grid.mask)
     mask = prepared.images.grid.mask
     scaled = np.concatenate([block for _, block in prepared.images.scaled()])[prepared.used]

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import dask.array as da
 import numpy as np
 import pytest
 from napari.layers import Layer
 
+from napari_msiclust.config import ClusterConfig
+from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.pipeline import cluster_ions
 from napari_msiclust.plugin.layers import (
     KEY,
     IonDataset,
@@ -15,20 +17,13 @@ from napari_msiclust.plugin.layers import (
     image_layer,
     ion_layers,
     label_colormap,
-    lazy_stack,
     result_layers,
+    saved_layers,
 )
+from napari_msiclust.plugin.writers import write_image
 from napari_msiclust.results.cluster_result import ClusterResult
-from napari_msiclust.results.ome_tiff import TiffImage
-
-
-def test_the_stack_is_lazy_and_right(tissue_images: IonImages) -> None:
-    stack = lazy_stack(tissue_images)
-    assert isinstance(stack, da.Array)
-    assert stack.shape == (len(tissue_images), *tissue_images.grid.shape)
-    assert stack.chunksize[0] == 1
-    for ion in (0, 7, len(tissue_images) - 1):
-        np.testing.assert_array_equal(np.asarray(stack[ion]), tissue_images.image(ion))
+from napari_msiclust.results.exports import read_result, write_result
+from napari_msiclust.results.ome_tiff import TiffImage, read_ome_tiff
 
 
 def test_layers_have_scale_units_and_axes(tissue_images: IonImages) -> None:
@@ -73,3 +68,47 @@ def test_contrast_limits_are_never_empty(values: np.ndarray) -> None:
 def test_foreign_images_have_no_um_without_a_size() -> None:
     layer = Layer.create(*image_layer(TiffImage(np.zeros((3, 4)), None, "x")))
     assert [str(unit) for unit in layer.units] == ["pixel", "pixel"]
+
+
+@pytest.fixture(scope="module")
+def deep_images() -> IonImages:
+    """Twelve ions on two z planes: six lie on the left of each plane, six on its lower half."""
+    positions = [(x + 1, y + 1, z + 1) for z in range(2) for y in range(14) for x in range(20)]
+    x, y, _ = np.array(positions).T
+    grid = PixelGrid.from_positions(np.array(positions, np.int32), (50.0, 50.0))
+    scatter = np.random.default_rng(0).random((12, len(positions)), np.float32)
+    patterns = np.where(np.arange(12)[:, None] < 6, x <= 8, y > 7)
+    return IonImages(np.arange(12) + 100.0, 10 * patterns + scatter, grid)
+
+
+def test_results_of_several_planes_have_a_z_axis(deep_images: IonImages, tmp_path: Path) -> None:
+    config = ClusterConfig.from_preset("fast", clusters=2, image_size=32, device="cpu").with_epochs(1)
+    result = cluster_ions(deep_images, config)
+    assert result.mean_images.shape == (2, *deep_images.grid.shape)
+    fresh = result_layers(result, IonDataset(deep_images, Path("a.imzML")))
+    saved = saved_layers(read_result(write_result(result, deep_images, tmp_path / "result")))
+    stack, _ = (Layer.create(*layer) for layer in ion_layers(deep_images, Path("a.imzML")))
+    for layers in (fresh, saved):
+        means, dominant = (Layer.create(*layer) for layer in layers)
+        assert means.data.shape == (2, 2, 14, 20)
+        assert dominant.data.shape == (2, 14, 20)
+        assert means.axis_labels == ("cluster", "z", "y", "x")
+        assert dominant.axis_labels == ("z", "y", "x")
+        for layer in (means, dominant):
+            assert layer.units == stack.units[-layer.ndim :]
+            assert layer.scale.tolist() == stack.scale.tolist()[-layer.ndim :]
+        planes = [result.grid.unfold(image) for image in result.mean_images]
+        np.testing.assert_array_equal(means.data, planes)
+        np.testing.assert_array_equal(dominant.data, result.grid.unfold(result.dominant_cluster_map))
+
+
+def test_an_ion_stack_of_several_planes_is_saved_whole(deep_images: IonImages, tmp_path: Path) -> None:
+    stack, tic = (Layer.create(*layer) for layer in ion_layers(deep_images, Path("a.imzML")))
+    for number, layer in enumerate((stack, tic)):
+        data, attributes, _ = layer.as_layer_data_tuple()
+        write_image(str(tmp_path / f"{number}.ome.tif"), data, attributes)
+        again = Layer.create(*image_layer(read_ome_tiff(tmp_path / f"{number}.ome.tif")))
+        np.testing.assert_array_equal(again.data, np.asarray(layer.data))
+        assert again.axis_labels[-3:] == ("z", "y", "x")
+        assert again.units == layer.units
+    assert again.metadata == {}

@@ -26,8 +26,14 @@ def _stack() -> TiffImage:
         TiffImage(np.eye(5, dtype=np.uint16), (10.0, 10.0), "map", kind="labels"),
         TiffImage(np.zeros((4, 5, 3), dtype=np.uint8), None, "stain", rgb=True),
         TiffImage(np.zeros((1, 3, 4), dtype=np.float32), (1.0, 1.0), "one", ("cluster 1",)),
+        TiffImage(
+            np.arange(48, dtype=np.float32).reshape(2, 2, 3, 4), (1.0, 1.0), "deep", ("a", "b"), deep=True
+        ),
+        TiffImage(np.ones((1, 2, 3, 4), dtype=np.float32), (1.0, 1.0), "one", ("a",), deep=True),
+        TiffImage(np.ones((2, 1, 3, 4), dtype=np.float32), (1.0, 1.0), "flat", ("a", "b"), deep=True),
+        TiffImage(np.arange(24, dtype=np.uint16).reshape(2, 3, 4), None, "map", kind="labels", deep=True),
     ],
-    ids=["stack", "labels", "rgb", "one plane"],
+    ids=["stack", "labels", "rgb", "one plane", "z", "z, one cluster", "z, one plane", "labels with z"],
 )
 def test_images_come_back(tmp_path: Path, image: TiffImage) -> None:
     write_ome_tiff(tmp_path / "image.ome.tif", image)
@@ -41,7 +47,19 @@ def test_images_come_back(tmp_path: Path, image: TiffImage) -> None:
         image.kind,
         image.rgb,
     )
+    assert again.axes == image.axes
     assert image.extra.items() <= again.extra.items()
+
+
+def test_planes_of_other_programs_come_after_the_channels(tmp_path: Path) -> None:
+    pixels = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
+    tifffile.imwrite(tmp_path / "zc.ome.tif", pixels, ome=True, metadata={"axes": "ZCYX"})
+    again = read_ome_tiff(tmp_path / "zc.ome.tif")
+    assert again.axes == "CZYX"
+    np.testing.assert_array_equal(again.pixels, pixels.swapaxes(0, 1))
+    tifffile.imwrite(tmp_path / "t.ome.tif", pixels, ome=True, metadata={"axes": "TCYX"})
+    with pytest.raises(FileFormatError, match="has the axes TCYX"):
+        read_ome_tiff(tmp_path / "t.ome.tif")
 
 
 def test_another_reader_finds_scale_and_names(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from napari_msiclust.cli.commands import (
 )
 from napari_msiclust.cli.progress_bar import progress_bar
 from napari_msiclust.cli.reading import ReadingOptions
-from napari_msiclust.config import ClusterConfig, Device, EncoderName, Preset, TriageConfig
+from napari_msiclust.config import ClusterConfig, Device, EncoderName, Objective, Preset, TriageConfig
 from napari_msiclust.errors import InputError
 
 
@@ -35,10 +35,12 @@ def cluster(
     file: ImzmlArgument,
     out: OutOption,
     preset: Annotated[
-        Preset, typer.Option(help="paper: as published; fast: the same stages, fewer epochs.")
-    ] = "paper",
+        Preset,
+        typer.Option(help="default: the best known; paper: as published; fast: its stages, fewer epochs."),
+    ] = "default",
     clusters: Annotated[
-        str | None, typer.Option(metavar="auto|K", help="Number of clusters; 20 if not given.")
+        str | None,
+        typer.Option(metavar="auto|K", help="Number of clusters; without it as the preset has it."),
     ] = None,
     mz: MzOption = None,
     seed: Annotated[
@@ -47,6 +49,9 @@ def cluster(
     device: Annotated[Device, typer.Option(help="auto takes CUDA, then MPS, then the CPU.")] = "auto",
     epochs: Annotated[
         int | None, typer.Option(min=0, help="Epochs of contrastive training; other stages in proportion.")
+    ] = None,
+    objective: Annotated[
+        Objective | None, typer.Option(help="Contrastive objective; without it as the preset has it.")
     ] = None,
     encoder: Annotated[EncoderName, typer.Option(help="The network.")] = "efficientnet-lite0",
     weights: Annotated[str, typer.Option(help="bundled, download, random, or a weight file.")] = "bundled",
@@ -72,6 +77,8 @@ def cluster(
     )
     if epochs is not None:
         config = config.with_epochs(epochs)
+    if objective is not None:
+        config = config.with_objective(objective)
     from napari_msiclust.results.exports import RESULT, describe_source, write_result
     from napari_msiclust.results.folder import check_target
 

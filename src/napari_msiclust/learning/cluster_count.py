@@ -6,41 +6,109 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import scipy.sparse as sp
 from scipy.linalg import eigh
 from scipy.sparse.csgraph import laplacian
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+
+from napari_msiclust.learning.consensus import WIDE, Labels, coassociation, cut, merge_tree
+from napari_msiclust.learning.pixel_similarity import FloatArray
 
 _MOST = 30
+_AS_GOOD = 0.01  # a silhouette so close to the best one is as good
 
 
-@dataclass(frozen=True)
+def count_by_eigengap(graph: sp.csr_array) -> int:
+    """Number of clusters at the largest relative gap of the normalized Laplacian's spectrum.
+
+    Von Luxburg, Statistics and Computing 2007, 17, 395; the gap is taken relative to the
+    eigenvalue above it, and at least two clusters are returned.
+    """
+    count: int = graph.shape[0]
+    most = min(_MOST, count - 1)
+    if most < 2:
+        return min(2, count)
+    dense = laplacian(sp.csr_matrix(graph), normed=True).toarray()
+    values: npt.NDArray[np.float64] = np.maximum(eigh(dense, eigvals_only=True, subset_by_index=(0, most)), 0)
+    return 2 + int(np.argmax(_relative_gaps(values)[1:]))
+
+
+def _relative_gaps(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Gaps of ascending eigenvalues relative to the larger one of each pair."""
+    gaps: npt.NDArray[np.float64] = np.diff(values) / np.maximum(values[1:], 1e-12)
+    return gaps
+
+
+@dataclass(frozen=True, eq=False)
 class ClusterCount:
     """A number of clusters and the evidence for it.
 
     Attributes
     ----------
     clusters : int
-    eigenvalues : ndarray of float64
-        The smallest eigenvalues of the normalized graph Laplacian; `clusters` sits before the
-        largest relative gap.
+    reason : str
+        In words.
+    curves : DataFrame
+        One row per number of clusters: clusters, silhouette (of the agreement between runs),
+        stability (adjusted Rand index between runs on the two halves of the pixels), eigengap
+        (of the normalized Laplacian of the agreement).
     """
 
     clusters: int
-    eigenvalues: npt.NDArray[np.float64]
+    reason: str
+    curves: pd.DataFrame
 
 
-def count_by_eigengap(graph: sp.csr_array) -> ClusterCount:
-    """Number of clusters at the largest relative gap of the normalized Laplacian's spectrum.
+def choose_count(runs: Labels) -> ClusterCount:
+    """Number of clusters from runs (R, N) that were free in their number of clusters.
 
-    Von Luxburg, Statistics and Computing 2007, 17, 395; the gap is taken relative to the
-    eigenvalue below it, and at least two clusters are returned.
+    The silhouette (Rousseeuw, J. Comput. Appl. Math. 1987, 20, 53) of the agreement decides; among
+    numbers within 0.01 of the best one the smallest is taken.
     """
-    count = graph.shape[0]
-    most = min(_MOST, count - 1)
+    ions = runs.shape[1]
+    most = min(max(20, round(WIDE[1] * np.sqrt(ions))), ions - 1)
     if most < 2:
-        return ClusterCount(min(2, count), np.zeros(count))
-    dense = laplacian(sp.csr_matrix(graph), normed=True).toarray()
-    values = eigh(dense, eigvals_only=True, subset_by_index=(0, most))
-    values = np.maximum(values, 0)
-    gaps = np.diff(values)[1:] / np.maximum(values[2:], 1e-12)
-    return ClusterCount(int(np.argmax(gaps)) + 2, values)
+        few = max(1, min(2, ions))
+        return ClusterCount(few, "there are too few ions to choose from", pd.DataFrame())
+    together = coassociation(runs)
+    tree = merge_tree(together)
+    halves = [merge_tree(coassociation(runs[start::2])) for start in (0, 1)]
+    apart = 1.0 - together
+    np.fill_diagonal(apart, 0.0)
+    gaps = _eigengaps(together, most)
+    rows = []
+    for clusters in range(2, most + 1):
+        labels = cut(tree, clusters)
+        found = labels.max() + 1
+        rows.append(
+            {
+                "clusters": clusters,
+                "silhouette": float(silhouette_score(apart, labels, metric="precomputed"))
+                if 1 < found < ions
+                else 0.0,
+                "stability": float(adjusted_rand_score(*(cut(half, clusters) for half in halves))),
+                "eigengap": gaps[clusters - 1],
+            }
+        )
+    curves = pd.DataFrame(rows)
+    best = float(curves["silhouette"].max())
+    chosen = curves[curves["silhouette"] >= best - _AS_GOOD].iloc[0]
+    reason = (
+        f"{int(chosen['clusters'])} clusters: fewest with a silhouette of the agreement between "
+        f"{len(runs)} runs ({chosen['silhouette']:.2f}) within {_AS_GOOD} of the best ({best:.2f}, "
+        f"2 to {most} were tried); runs on separate pixels agree there by {chosen['stability']:.2f} "
+        "(adjusted Rand index)"
+    )
+    return ClusterCount(int(chosen["clusters"]), reason, curves)
+
+
+def _eigengaps(together: FloatArray, most: int) -> npt.NDArray[np.float64]:
+    """Relative gaps above the first 1..most eigenvalues of the normalized Laplacian."""
+    root = np.sqrt(together.sum(axis=1))
+    normed = (together / root[:, None] / root[None, :]).astype(np.float64)
+    ions = len(together)
+    top = min(most + 1, ions)
+    values = eigh(normed, eigvals_only=True, subset_by_index=(ions - top, ions - 1))
+    gaps = _relative_gaps(np.maximum(1 - values[::-1], 0))
+    return np.pad(gaps, (0, max(0, most - len(gaps))))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from napari_msiclust.config import ContrastiveConfig
 from napari_msiclust.learning.device import mixed_precision
 from napari_msiclust.learning.encoder import FEATURES, Encoder
-from napari_msiclust.learning.losses import nt_xent
+from napari_msiclust.learning.losses import Objective
 from napari_msiclust.learning.training import Optimization, StepResult, reestimate_batch_norm, train
 from napari_msiclust.learning.views import random_view, to_network_input
 from napari_msiclust.progress import Progress
@@ -45,7 +45,7 @@ def train_contrastive(
     seed: int,
     stop: threading.Event | None = None,
 ) -> Generator[Progress, None, int]:
-    """Train an encoder in place with SimCLR; generator of `Progress`.
+    """Train an encoder in place with SimCLR or NNCLR; generator of `Progress`.
 
     Parameters
     ----------
@@ -63,6 +63,7 @@ def train_contrastive(
     order = torch.Generator().manual_seed(seed)
     draws = torch.Generator(images.device).manual_seed(seed + 1)
     head = projection_head(config.projection_size, order).to(images.device)
+    objective = Objective(config, len(images))
     optimization = Optimization(
         [*encoder.parameters(), *head.parameters()], config.learning_rate, config.epochs, images.device
     )
@@ -76,7 +77,7 @@ def train_contrastive(
     def step(indices: Tensor) -> StepResult:
         encoder.train()
         chosen = images[indices.to(images.device)]
-        return StepResult(nt_xent(project(chosen), project(chosen), config.temperature))
+        return StepResult(objective(project(chosen), project(chosen), indices))
 
     final_batch = yield from train(
         STAGE,

@@ -29,6 +29,8 @@ _STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
+_EIGHTH, _SIXTEENTH = 4, 10  # the last blocks at an eighth and a sixteenth of the image's side
+PYRAMID = (40, 112)  # their channels
 
 
 @dataclass(frozen=True)
@@ -125,14 +127,16 @@ class Encoder(nn.Module):
         self._conv_head = SamePadConv2d(channels, FEATURES, 1)
         self._bn1 = _batch_norm(FEATURES)
 
-    def feature_maps(self, images: Tensor) -> Tensor:
-        """Last maps of (B, 3, S, S) images; shape (B, 1280, S / 32, S / 32)."""
+    def pyramid(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Maps of (B, 3, S, S) images: 40 at S / 8, 112 at S / 16, 1280 at S / 32."""
         x = self.activation(self._bn0(self._conv_stem(images)))
+        passed = []
         for block in self._blocks:
             x = block(x)
-        maps: Tensor = self.activation(self._bn1(self._conv_head(x)))
-        return maps
+            passed.append(x)
+        last: Tensor = self.activation(self._bn1(self._conv_head(x)))
+        return passed[_EIGHTH], passed[_SIXTEENTH], last
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (B, 1280) of normalized images (B, 3, S, S)."""
-        return self.feature_maps(images).mean((2, 3))
+        return self.pyramid(images)[-1].mean((2, 3))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,8 @@ class Embedding:
 
     Attributes
     ----------
-    features : ndarray of float32, shape (N, 1280)
+    features : ndarray of float32, shape (N, D)
+        D is 1280 for the published recipe.
     encoder, weights, weights_sha256 : str
     """
 
@@ -32,9 +33,9 @@ class IonClustering:
     Attributes
     ----------
     labels : ndarray of int64, shape (N,)
-        1..K, the largest cluster first.
+        1..K, the largest cluster first; 0 for an ion that never settles.
     confidence : ndarray of float64, shape (N,)
-        Largest class probability.
+        Largest class probability; with the consensus recipe its mean with the share of clusterings.
     embedding : Embedding
     history : DataFrame
         One row per training step: stage, epoch, loss, confident_fraction.
@@ -44,6 +45,10 @@ class IonClustering:
         What the user should know, such as a smaller batch.
     device : str
     threads : int
+    runs : ndarray of int64, shape (R, N), or None
+        The single clusterings of the consensus recipe.
+    counts : DataFrame
+        Evidence for the number of clusters, one row per number; empty where the user gave it.
     """
 
     labels: npt.NDArray[np.int64]
@@ -54,3 +59,5 @@ class IonClustering:
     notes: tuple[str, ...]
     device: str
     threads: int
+    runs: npt.NDArray[np.int64] | None = None
+    counts: pd.DataFrame = field(default_factory=pd.DataFrame)

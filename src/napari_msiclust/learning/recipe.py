@@ -19,6 +19,7 @@ from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import InputError
 from napari_msiclust.learning.affinity import neighbor_graph, spectral_labels
 from napari_msiclust.learning.cluster_count import count_by_eigengap
+from napari_msiclust.learning.consensus_recipe import consensus_stages
 from napari_msiclust.learning.contrastive import train_contrastive
 from napari_msiclust.learning.device import choose_device, limited_threads
 from napari_msiclust.learning.encoder import Encoder
@@ -75,7 +76,8 @@ def learn_clusters(
     Parameters
     ----------
     stack : ndarray of float32, shape (N, S, S)
-        Ion images in 0..1, zero off the tissue.
+        Ion images in 0..1, zero off the tissue; of `image_size` for the published recipe, in their own
+        resolution for the consensus recipe.
     mask : ndarray of bool, shape (S, S)
     config : ClusterConfig
     threads : int, optional
@@ -104,24 +106,57 @@ def learn_clusters(
         encoder.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         images = torch.from_numpy(stack).to(device)
         log = _Log()
-        probabilities = yield from log.follow(
-            _stages(encoder, images, torch.from_numpy(mask).to(device), config, stop)
-        )
-        features = encode(encoder, images).cpu().numpy()
-    best, raw_labels = probabilities.max(1)
-    labels = _by_size(raw_labels.cpu().numpy())
+        batch, note = _first_batch(len(stack), device, config)
+        if note:
+            log.notes.append(note)
+        if config.recipe == "consensus":
+            agreement = yield from log.follow(
+                consensus_stages(encoder, stack, mask, config, batch=batch, device=device, stop=stop)
+            )
+            found = _Found(
+                agreement.labels,
+                agreement.confidence,
+                agreement.features,
+                agreement.runs,
+                agreement.counts,
+                config.consensus.min_confidence,
+            )
+        else:
+            images = torch.from_numpy(stack).to(device)
+            probabilities = yield from log.follow(
+                _stages(encoder, images, torch.from_numpy(mask).to(device), config, batch, stop)
+            )
+            best, raw_labels = probabilities.cpu().max(1)
+            found = _Found(
+                raw_labels.numpy(), best.numpy().astype(np.float64), encode(encoder, images).cpu().numpy()
+            )
+    labels = _by_size(found.labels)
     if isinstance(config.clusters, int) and labels.max() < config.clusters:
         log.notes.append(f"{config.clusters - labels.max()} of {config.clusters} clusters ended empty")
     return IonClustering(
-        labels=labels,
-        confidence=best.cpu().numpy().astype(np.float64),
-        embedding=Embedding(features, config.encoder, source.origin, source.sha256),
+        labels=np.where(found.confidence < found.least, 0, labels),
+        confidence=found.confidence,
+        embedding=Embedding(found.features, config.encoder, source.origin, source.sha256),
         history=log.history(),
         seconds=log.seconds,
         notes=tuple(log.notes),
         device=device.type,
         threads=used_threads,
+        runs=found.runs,
+        counts=found.counts,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What either recipe ends with; labels from 0, and the confidence below which an ion has none."""
+
+    labels: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float64]
+    features: npt.NDArray[np.float32]
+    runs: npt.NDArray[np.int64] | None = None
+    counts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    least: float = 0.0
 
 
 def _stages(
@@ -129,13 +164,11 @@ def _stages(
     images: Tensor,
     mask: Tensor,
     config: ClusterConfig,
+    batch: int,
     stop: threading.Event | None,
 ) -> Generator[Progress, None, Tensor]:
     """Contrastive training, initial labels, classifier, self-labeling; returns probabilities (N, K)."""
     seeds = np.random.SeedSequence(config.seed).generate_state(4).tolist()
-    batch, note = _first_batch(images, config)
-    if note:
-        yield Progress("contrastive training", 0, config.contrastive.epochs, note=note)
     batch = yield from train_contrastive(
         encoder, images, config.contrastive, batch=batch, seed=seeds[0], stop=stop
     )
@@ -143,7 +176,7 @@ def _stages(
     yield Progress("initial labels", 0, 1)
     features = encode(encoder, images)
     graph = neighbor_graph(features.cpu().numpy(), config.neighbors)
-    clusters = config.clusters if config.clusters != "auto" else count_by_eigengap(graph).clusters
+    clusters = config.clusters if config.clusters != "auto" else count_by_eigengap(graph)
     initial = spectral_labels(graph, clusters, seeds[1] % 2**31)
     yield Progress("initial labels", 1, 1, note=f"{clusters} clusters" if config.clusters == "auto" else "")
     classifier = yield from train_classifier(features, initial, config.classifier, seed=seeds[2], stop=stop)
@@ -153,14 +186,14 @@ def _stages(
     return probabilities
 
 
-def _first_batch(images: Tensor, config: ClusterConfig) -> tuple[int, str]:
+def _first_batch(ions: int, device: torch.device, config: ClusterConfig) -> tuple[int, str]:
     """Half of the ions, as published, limited by the settings and by the memory of the machine.
 
     On a GPU, running out of memory is an exception that training answers with a smaller batch; on
     the CPU it would end the process, so that the batch is limited beforehand.
     """
-    batch = min(max(4, (len(images) + 1) // 2), config.max_batch)
-    if images.device.type != "cpu":
+    batch = min(max(4, (ions + 1) // 2), config.max_batch)
+    if device.type != "cpu":
         return batch, ""
     per_image = _TRAINING_BYTES[config.encoder] * (config.image_size / 96) ** 2
     affordable = max(4, int(0.5 * psutil.virtual_memory().total / (2 * per_image)))

@@ -8,9 +8,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import label
 
-from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.index import ArrayIndex, SpectrumIndex
 from napari_msiclust.msi.metadata import read_metadata
 
@@ -198,11 +196,6 @@ def _positions(index: SpectrumIndex) -> list[Finding]:
     return findings
 
 
-def count_regions(grid: PixelGrid) -> int:
-    """Separate groups of pixels; pixels that touch at a corner belong together."""
-    return int(label(grid.acquired, np.ones((3, 3)))[1])
-
-
 def find_contradictions(index: SpectrumIndex) -> list[Finding]:
     """What the header leaves open, or says against the data."""
     header, metadata = index.header, read_metadata(index)
@@ -232,17 +225,27 @@ def find_contradictions(index: SpectrumIndex) -> list[Finding]:
         findings.append(
             Finding("warning", "both centroid and profile are declared", "it is judged from the m/z values")
         )
-    positive, negative = int((index.polarity > 0).sum()), int((index.polarity < 0).sum())
-    if positive and negative:
+    unsigned = int((index.polarity == 0).sum())
+    if unsigned and find_polarities(index):
         findings.append(
-            Finding(
-                "warning",
-                f"{positive} positive and {negative} negative spectra",
-                "they are read apart",
-                "choose a polarity; the more numerous one is the default",
-            )
+            Finding("warning", f"{unsigned} spectra lack a polarity in a file of both", "they are left out")
         )
     return findings
+
+
+def find_polarities(index: SpectrumIndex) -> list[Finding]:
+    """Both polarities in one file, of which one was not chosen."""
+    positive, negative = int((index.polarity > 0).sum()), int((index.polarity < 0).sum())
+    if not positive or not negative:
+        return []
+    return [
+        Finding(
+            "warning",
+            f"{positive} positive and {negative} negative spectra",
+            "they are read apart",
+            "choose a polarity; the more numerous one is the default",
+        )
+    ]
 
 
 def _pixel_size(index: SpectrumIndex) -> list[Finding]:

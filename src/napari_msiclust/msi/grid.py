@@ -57,7 +57,11 @@ class PixelGrid:
 
     @classmethod
     def from_positions(
-        cls, positions: npt.NDArray[np.int32], pixel_size_um: tuple[float, float] | None
+        cls,
+        positions: npt.NDArray[np.int32],
+        pixel_size_um: tuple[float, float] | None,
+        *,
+        within: npt.NDArray[np.int32] | None = None,
     ) -> PixelGrid:
         """Grid of imzML positions.
 
@@ -67,25 +71,30 @@ class PixelGrid:
             1-based x, y (and z) of each pixel.
         pixel_size_um : tuple of float or None
             (height, width) in micrometres, if known.
+        within : ndarray of int, shape (Q, 2 or 3), optional
+            Positions whose bounding box the grid gets, such as those of both polarities; they include
+            `positions`, which are taken by default.
 
         Raises
         ------
         InputError
             The bounding box is far larger than the number of pixels, as with damaged positions.
         """
-        x, y = positions[:, 0].astype(np.int64), positions[:, 1].astype(np.int64)
-        z = positions[:, 2] if positions.shape[1] > 2 else np.ones(len(x), np.int32)
-        planes, plane = np.unique(z, return_inverse=True)
-        height, width = int(y.max() - y.min() + 1), int(x.max() - x.min() + 1)
+        x, y, z = _columns(positions)
+        every_x, every_y, every_z = _columns(positions if within is None else within)
+        left, top = int(every_x.min()), int(every_y.min())
+        planes = np.unique(every_z)
+        plane = np.searchsorted(planes, z)
+        height, width = int(every_y.max()) - top + 1, int(every_x.max()) - left + 1
         across = _tiles_across(len(planes), height, width)
         shape = _tiled(height, math.ceil(len(planes) / across)), _tiled(width, across)
-        if shape[0] * shape[1] > max(10_000_000, 1_000 * len(x)):
+        if shape[0] * shape[1] > max(10_000_000, 1_000 * len(every_x)):
             raise InputError(
-                f"{len(x)} pixels are spread over {shape[0]} x {shape[1]} positions",
+                f"{len(every_x)} pixels are spread over {shape[0]} x {shape[1]} positions",
                 fix="check the pixel positions of the file",
             )
-        rows = (y - y.min() + plane // across * (height + _GAP)).astype(np.int32)
-        cols = (x - x.min() + plane % across * (width + _GAP)).astype(np.int32)
+        rows = (y - top + plane // across * (height + _GAP)).astype(np.int32)
+        cols = (x - left + plane % across * (width + _GAP)).astype(np.int32)
         mask = np.zeros(shape, dtype=bool)
         mask[rows, cols] = True
         return cls(
@@ -94,7 +103,7 @@ class PixelGrid:
             cols=cols,
             pixel_size_um=pixel_size_um or (1.0, 1.0),
             mask=mask,
-            origin=(int(y.min()), int(x.min())),
+            origin=(top, left),
             pixel_size_known=pixel_size_um is not None,
             planes=tuple(map(int, planes)),
             plane_shape=(height, width),
@@ -178,6 +187,14 @@ class PixelGrid:
             plane = self.rows // (height + _GAP) * across + self.cols // (width + _GAP)
             facts |= {"planes": list(self.planes), "plane": plane.tolist()}
         return facts
+
+
+def _columns(
+    positions: npt.NDArray[np.int32],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """x, y and z of positions; z is 1 where there is none."""
+    z = positions[:, 2] if positions.shape[1] > 2 else np.ones(len(positions))
+    return positions[:, 0].astype(np.int64), positions[:, 1].astype(np.int64), z.astype(np.int64)
 
 
 def _tiles_across(planes: int, height: int, width: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -12,17 +13,19 @@ import numpy.typing as npt
 
 from napari_msiclust.errors import FileFormatError, InputError
 from napari_msiclust.msi.data_file import DataFile
-from napari_msiclust.msi.faults import Finding, find_faults, readable_pixels
+from napari_msiclust.msi.faults import Finding, find_faults, find_polarities, readable_pixels
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.index import SpectrumIndex
 from napari_msiclust.msi.metadata import read_metadata
 from napari_msiclust.msi.scan import read_index
 from napari_msiclust.msi.spectra import SpectrumReader
+from napari_msiclust.msi.tic import tic_steps
+from napari_msiclust.progress import drain
 
 Polarity = Literal["positive", "negative"]
 Spectrum = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
-_SIGN = {"positive": 1, "negative": -1}
+_SIGN: dict[Polarity, int] = {"positive": 1, "negative": -1}
 
 
 class ImzmlFile:
@@ -40,6 +43,8 @@ class ImzmlFile:
         Where the m/z values lie, if not in the .ibd.
     skip_damaged : bool
         Read a spectrum that cannot be decoded as zeros.
+    within : ndarray of int32, shape (Q, 3), optional
+        Positions whose bounding box the grid gets; those of the index by default.
 
     Attributes
     ----------
@@ -61,6 +66,7 @@ class ImzmlFile:
         *,
         mz_path: Path | None = None,
         skip_damaged: bool = False,
+        within: npt.NDArray[np.int32] | None = None,
     ) -> None:
         self.path = path
         self.ibd_path = ibd_path
@@ -68,7 +74,9 @@ class ImzmlFile:
         self.findings = tuple(findings)
         self.metadata = read_metadata(index)
         self.grid = PixelGrid.from_positions(
-            index.positions, self.metadata.pixel_size_um if self.metadata.pixel_size_known else None
+            index.positions,
+            self.metadata.pixel_size_um if self.metadata.pixel_size_known else None,
+            within=within,
         )
         self._data = DataFile(ibd_path)
         self._mz_data = self._data if mz_path is None else DataFile(mz_path)
@@ -142,7 +150,7 @@ class ImzmlFile:
 
     def tic(self) -> npt.NDArray[np.float32]:
         """Total ion current (P,): the sum of each spectrum."""
-        return np.concatenate([block.sums() for block in self.reader.blocks()]).astype(np.float32)
+        return drain(tic_steps(self.reader))
 
 
 def open_imzml(path: str | Path, *, polarity: Polarity | None = None, damaged: bool = False) -> ImzmlFile:
@@ -169,7 +177,45 @@ def open_imzml(path: str | Path, *, polarity: Polarity | None = None, damaged: b
     InputError
         There are no spectra of that polarity.
     """
-    path = Path(path)
+    found = _find(Path(path), damaged=damaged)
+    if polarity is None:
+        found.findings.extend(find_polarities(found.index))
+    return found.open(_of_polarity(found.index, polarity, found.path))
+
+
+def open_polarities(path: str | Path, *, damaged: bool = False) -> tuple[ImzmlFile, ...]:
+    """Open an imzML file, once for each polarity that it holds: positive, then negative.
+
+    Their grids are the same in shape and origin. Parameters and errors as in `open_imzml`.
+    """
+    found = _find(Path(path), damaged=damaged)
+    if not find_polarities(found.index):
+        return (found.open(found.index),)
+    return tuple(found.open(_of_polarity(found.index, polarity, found.path)) for polarity in _SIGN)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file that was looked over; `open` opens it with some of its spectra."""
+
+    path: Path
+    ibd_path: Path
+    index: SpectrumIndex
+    findings: list[Finding]
+    damaged: bool
+
+    def open(self, index: SpectrumIndex) -> ImzmlFile:
+        return ImzmlFile(
+            self.path,
+            self.ibd_path,
+            index,
+            self.findings,
+            skip_damaged=self.damaged,
+            within=self.index.positions,
+        )
+
+
+def _find(path: Path, *, damaged: bool) -> _Found:
     refuse_raw_folder(path)
     index = read_index(path, damaged=damaged)
     ibd_path = find_ibd(path)
@@ -179,8 +225,7 @@ def open_imzml(path: str | Path, *, polarity: Polarity | None = None, damaged: b
     for finding in findings:
         if finding.severity == "error" and not (damaged and finding.recoverable):
             raise FileFormatError(finding.fault, fix=finding.fix, path=finding.path or path)
-    index = _of_polarity(index, polarity, path)
-    return ImzmlFile(path, ibd_path, index, findings, skip_damaged=damaged)
+    return _Found(path, ibd_path, index, findings, damaged)
 
 
 def _readable(index: SpectrumIndex, ibd_path: Path) -> SpectrumIndex:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import label
 
 from napari_msiclust.errors import MsiclustError
-from napari_msiclust.msi.faults import Finding, count_regions
+from napari_msiclust.msi.faults import Finding
+from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.imzml import ImzmlFile
 from napari_msiclust.msi.open_file import open_msi
 
@@ -92,6 +94,11 @@ def _facts(file: ImzmlFile) -> dict[str, Any]:
     if sample:
         facts["mz_range"] = [float(min(map(np.min, sample))), float(max(map(np.max, sample)))]
     return facts
+
+
+def count_regions(grid: PixelGrid) -> int:
+    """Separate groups of pixels; pixels that touch at a corner belong together."""
+    return int(label(grid.acquired, np.ones((3, 3)))[1])
 
 
 def _dtypes(file: ImzmlFile, part: str) -> list[str]:

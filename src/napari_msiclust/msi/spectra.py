@@ -82,6 +82,11 @@ class SpectrumReader:
         Whether all pixels have the m/z of the first.
     skip_damaged : bool
         Give an array that cannot be decoded as zeros.
+
+    Attributes
+    ----------
+    undecodable : set of int
+        Pixels that were read and given as zeros.
     """
 
     def __init__(
@@ -96,6 +101,7 @@ class SpectrumReader:
         self.index = index
         self.shared_axis = shared_axis
         self.skip_damaged = skip_damaged
+        self.undecodable: set[int] = set()
         small = all(kind.dtype.itemsize < 4 or kind.dtype == "<f4" for kind in index.intensity.kinds)
         self._intensity = _Stored(index.intensity, data, np.dtype(np.float32 if small else np.float64))
         self._mz = _Stored(index.mz, mz_data, _DOUBLE)
@@ -203,6 +209,7 @@ class SpectrumReader:
             return np.frombuffer(unpacked, kind.dtype, length)
         except (ValueError, zlib.error) as error:
             if self.skip_damaged:
+                self.undecodable.add(pixel)
                 return np.zeros(length, kind.dtype)
             raise FileFormatError(
                 f"the data of spectrum {pixel + 1} are damaged or cut off",

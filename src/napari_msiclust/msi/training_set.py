@@ -14,6 +14,8 @@ from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.tissue import estimate_tissue
 from napari_msiclust.msi.triage import bin_counts, set_aside_empty, structure_scores, structured, triage
 
+_MOST_VALUES = 1e8  # of the square images in memory
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
@@ -57,7 +59,7 @@ def training_set(images: IonImages, config: ClusterConfig) -> TrainingSet:
     if config.tissue == "estimate" and np.array_equal(images.grid.mask, images.grid.acquired):
         shaped = structured(structure, config.triage)
         images = images.with_mask(estimate_tissue(images, config.hotspot_quantile, shaped))
-    stack, mask = images.training_stack(config.image_size, config.hotspot_quantile)
+    stack, mask = images.training_stack(_side(images, config), config.hotspot_quantile)
     has_signal: npt.NDArray[np.bool_] = stack.max(axis=(1, 2)) > 0
     bins = set_aside_empty(triage(images, config.triage, structure=structure), has_signal)
     used = np.flatnonzero(bins["bin"] == "")
@@ -67,3 +69,12 @@ def training_set(images: IonImages, config: ClusterConfig) -> TrainingSet:
             fix="check the m/z list and the tolerance, or switch bins of the triage off",
         )
     return TrainingSet(images, bins, used, stack[used], mask)
+
+
+def _side(images: IonImages, config: ClusterConfig) -> int:
+    """Side of the training images in pixels: the tissue's own where the recipe wants it."""
+    if config.recipe == "published":
+        return config.image_size
+    rows, cols = (np.flatnonzero(images.grid.mask.any(axis=axis)) for axis in (1, 0))
+    own = max(rows[-1] - rows[0], cols[-1] - cols[0]) + 1
+    return int(min(own, max(config.image_size, np.sqrt(_MOST_VALUES / len(images)))))

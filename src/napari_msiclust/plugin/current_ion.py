@@ -30,7 +30,14 @@ def follow_current_plane(viewer: Viewer) -> None:
 
     gave_way: WeakSet[Layer] = WeakSet()
 
+    shown = _ions_shown(viewer)
+
     def move(event: Any) -> None:
+        nonlocal shown
+        before, shown = shown, _ions_shown(viewer)
+        if all(before.get(axis, point) == point for axis, point in shown.items()):
+            update()
+            return
         for layer in viewer.layers:
             if isinstance(layer.metadata.get(KEY), TicImage) and layer not in gave_way:
                 gave_way.add(layer)
@@ -49,9 +56,17 @@ def follow_current_plane(viewer: Viewer) -> None:
     viewer.layers.events.reordered.connect(update)
 
 
+def _ions_shown(viewer: Viewer) -> dict[int, float]:
+    """Where the slider of each axis of ions is; axes are counted from the last."""
+    axes = {-layer.ndim for layer in viewer.layers if isinstance(layer.metadata.get(KEY), IonDataset)}
+    return {axis: viewer.dims.point[axis] for axis in axes}
+
+
 def plane_text(viewer: Viewer) -> str:
-    """What the topmost visible stack shows: an ion with its m/z, or a cluster."""
+    """What the topmost visible stack shows: an ion with its m/z, or a cluster; or a layer's own caption."""
     for layer in reversed(viewer.layers):
+        if layer.visible and "caption" in layer.metadata:
+            return str(layer.metadata["caption"])
         if layer.visible and isinstance(layer, Image) and layer.ndim in (3, 4):
             plane = round(float(layer.world_to_data(viewer.dims.point[-layer.ndim :])[0]))
             text = _describe(layer, plane)

@@ -1,24 +1,29 @@
-"""Readers: imzML, OME-TIFF, and result folders."""
+"""Readers: imzML, OME-TIFF, and result folders.
+
+napari imports this module in the window's thread when a file is dropped: what takes long to import is
+imported where it is used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import napari
 from napari.utils.notifications import show_warning
 
 from napari_msiclust.msi.analyze import ANALYZE_SUFFIXES
-from napari_msiclust.msi.extract import extract_ion_images
-from napari_msiclust.msi.imzml import refuse_raw_folder
-from napari_msiclust.msi.open_file import open_msi
-from napari_msiclust.plugin.current_ion import follow_current_plane
-from napari_msiclust.plugin.layers import LayerTuple, image_layer, ion_layers, saved_layers
-from napari_msiclust.results.exports import is_result_folder, read_result
-from napari_msiclust.results.ome_tiff import is_readable, read_ome_tiff
+from napari_msiclust.progress import drain
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_msiclust.plugin.layers import LayerTuple
+    from napari_msiclust.progress import Progress
 
 Paths = str | Sequence[str]
-Reader = Callable[[Paths], list[LayerTuple]]
+Reader = Callable[[Paths], list[Any]]
 
 
 def get_imzml_reader(path: Paths) -> Reader | None:
@@ -32,6 +37,8 @@ def get_raw_reader(path: Paths) -> Reader | None:
 
 
 def _refuse_raw(path: Paths) -> list[LayerTuple]:
+    from napari_msiclust.msi.imzml import refuse_raw_folder
+
     for one in _each(path):
         refuse_raw_folder(Path(one))
     return []
@@ -46,11 +53,15 @@ def _is_msi(path: Path) -> bool:
 
 def get_ome_tiff_reader(path: Paths) -> Reader | None:
     """Reader of OME-TIFF files with their physical scale; leaves other files to other readers."""
+    from napari_msiclust.results.ome_tiff import is_readable
+
     return _read_ome_tiff if all(is_readable(Path(one)) for one in _each(path)) else None
 
 
 def get_result_reader(path: Paths) -> Reader | None:
     """Reader of result folders: mean ion images, dominant cluster map, and the ion table."""
+    from napari_msiclust.results.exports import is_result_folder
+
     return _read_results if all(is_result_folder(Path(one)) for one in _each(path)) else None
 
 
@@ -59,24 +70,65 @@ def _each(path: Paths) -> list[str]:
 
 
 def read_imzml_layers(path: Paths) -> list[LayerTuple]:
-    """Layers of one or more imzML files."""
+    """Layers of one or more imzML or Analyze files.
+
+    In a viewer at work they are opened in the background: none is returned, they come one by one.
+    """
+    paths = [Path(one) for one in _each(path)]
+    viewer = _viewer_at_work()
+    if viewer is None:
+        return [layer for one in paths for layer in _read_now(one)]
+
+    from napari_msiclust.plugin.opening.bar import opening_bar
+
+    bar = opening_bar(viewer)
+    for one in paths:
+        bar.open(one)
+    return [(None,)]  # type: ignore[list-item]  # napari's sign that there is nothing to add
+
+
+def _viewer_at_work() -> Viewer | None:
+    """The viewer, if its window is at work: a script wants its layers now."""
+    viewer = napari.current_viewer()
+    if viewer is None:
+        return None
+
+    from napari_msiclust.plugin.event_loop import handles_events
+
+    return viewer if handles_events() else None
+
+
+def _read_now(path: Path) -> list[LayerTuple]:
+    """The stacks of a file, and above them its TIC images."""
+    from napari_msiclust.plugin.layers import KEY, TicImage
+    from napari_msiclust.plugin.opening.steps import opening_steps
+
     layers: list[LayerTuple] = []
-    for one in map(Path, _each(path)):
-        with open_msi(one) as file:
-            layers += ion_layers(extract_ion_images(file), one)
-            for warning in file.warnings:
-                show_warning(f"{one.name}: {warning}")
+
+    def collect(step: Progress | LayerTuple) -> None:
+        if isinstance(step, tuple):
+            layers.append(step)
+
+    opened = drain(opening_steps(path), collect)
+    for warning in opened.warnings:
+        show_warning(f"{path.name}: {warning}")
     _set_up_viewer()
-    return layers
+    return sorted(layers, key=lambda layer: isinstance(layer[1]["metadata"][KEY], TicImage))
 
 
 def _read_ome_tiff(path: Paths) -> list[LayerTuple]:
+    from napari_msiclust.plugin.layers import image_layer
+    from napari_msiclust.results.ome_tiff import read_ome_tiff
+
     layers = [image_layer(read_ome_tiff(Path(one))) for one in _each(path)]
     _set_up_viewer()
     return layers
 
 
 def _read_results(path: Paths) -> list[LayerTuple]:
+    from napari_msiclust.plugin.layers import saved_layers
+    from napari_msiclust.results.exports import read_result
+
     layers = [layer for one in _each(path) for layer in saved_layers(read_result(Path(one)))]
     _set_up_viewer()
     return layers
@@ -84,6 +136,8 @@ def _read_results(path: Paths) -> list[LayerTuple]:
 
 def _set_up_viewer() -> None:
     """Scale bar and plane label in the viewer that opens the file, if there is one."""
+    from napari_msiclust.plugin.current_ion import follow_current_plane
+
     viewer = napari.current_viewer()
     if viewer is not None:
         follow_current_plane(viewer)

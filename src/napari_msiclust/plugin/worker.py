@@ -1,27 +1,30 @@
-"""Clustering in a thread that napari knows of and that can be stopped."""
+"""Long work in threads that napari knows of and that can be stopped."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from napari.qt.threading import GeneratorWorker, create_worker
 
-from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import MsiclustError, Stopped
-from napari_msiclust.learning.device import default_threads
-from napari_msiclust.msi.ion_images import IonImages
-from napari_msiclust.pipeline import clustering_steps
 from napari_msiclust.progress import Progress
-from napari_msiclust.results.cluster_result import ClusterResult
+
+if TYPE_CHECKING:
+    from napari_msiclust.config import ClusterConfig
+    from napari_msiclust.msi.ion_images import IonImages
+    from napari_msiclust.results.cluster_result import ClusterResult
 
 _SECONDS_BETWEEN_YIELDS = 0.1
 _log = logging.getLogger(__name__)
 
-Steps = Generator[Progress, None, ClusterResult]
+_Item = TypeVar("_Item")
+_Outcome = TypeVar("_Outcome")
+Steps = Generator[Progress | _Item, None, _Outcome]
 
 
 @dataclass(frozen=True)
@@ -36,36 +39,94 @@ class StoppedByUser:
     """The run ended because the user asked for it."""
 
 
-Report = list[Progress] | ClusterResult | Failed | StoppedByUser
+Ending = Failed | StoppedByUser
+Report: TypeAlias = "list[Progress] | ClusterResult | Ending"
 
 
 @dataclass(frozen=True, eq=False)
-class ClusteringRun:
-    """A run in a worker thread; connect to `worker.yielded`, which emits `Report`."""
+class Run:
+    """Steps in a worker thread.
 
-    worker: GeneratorWorker[Report, None, None]
+    Connect to `worker.yielded`. It emits lists of `Progress`, what else the steps yield as it comes, and
+    at last one outcome: what the steps return, `Failed`, or `StoppedByUser`.
+    """
+
+    worker: GeneratorWorker[Any, None, None]
     _stop: threading.Event
+    _go: threading.Event
 
     @classmethod
-    def prepare(cls, images: IonImages, config: ClusterConfig) -> ClusteringRun:
-        """A run that begins with `start`; one core is left to the window."""
-        stop = threading.Event()
-        steps = clustering_steps(images, config, threads=max(1, default_threads() - 1), stop=stop)
-        worker = create_worker(_reports, steps, _start_thread=False)
-        worker.aborted.connect(steps.close)  # napari quit the worker: free what training holds
-        return cls(worker, stop)
+    def of(cls, make_steps: Callable[[threading.Event], Steps[Any, Any]], task: str) -> Self:
+        """A run that begins with `start`.
+
+        Parameters
+        ----------
+        make_steps : callable
+            Gives the generator for an event that asks it to stop.
+        task : str
+            What is done, for the log.
+        """
+        stop, go = threading.Event(), threading.Event()
+        go.set()
+        steps = _pausable(make_steps(stop), go)
+        worker = create_worker(_reports, steps, task, _start_thread=False)
+        worker.aborted.connect(steps.close)  # napari quit the worker: free what the steps hold
+        return cls(worker, stop, go)
 
     def start(self) -> None:
         """Begin."""
         self.worker.start()
 
     def stop(self) -> None:
-        """End the run before its next batch."""
+        """End the run before its next step."""
         self._stop.set()
+        self._go.set()
+
+    def pause(self) -> None:
+        """Let the run wait after its step."""
+        self._go.clear()
+
+    def resume(self) -> None:
+        """Let the run go on."""
+        self._go.set()
 
 
-def _reports(steps: Steps) -> Generator[Report, None, None]:
-    """Progress in bundles at most ten times a second, then one outcome; never raises.
+def _pausable(steps: Steps[_Item, _Outcome], go: threading.Event) -> Steps[_Item, _Outcome]:
+    """The steps, each once `go` is set; napari's own pause loses a resume that comes at once."""
+    while True:
+        go.wait()
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            result: _Outcome = end.value
+            return result
+        yield step
+
+
+class ClusteringRun(Run):
+    """A clustering, whose worker emits `Report`."""
+
+    @classmethod
+    def prepare(cls, images: IonImages, config: ClusterConfig) -> Self:
+        """A run that begins with `start`; one core is left to the window."""
+        return cls.of(lambda stop: _clustering(images, config, stop), "clustering")
+
+
+def _clustering(
+    images: IonImages, config: ClusterConfig, stop: threading.Event
+) -> Generator[Progress, None, ClusterResult]:
+    """`clustering_steps`, imported in the thread that runs it: torch takes seconds to import."""
+    from napari_msiclust.learning.device import default_threads
+    from napari_msiclust.pipeline import clustering_steps
+
+    threads = max(1, default_threads() - 1)
+    return (yield from clustering_steps(images, config, threads=threads, stop=stop))
+
+
+def _reports(
+    steps: Steps[_Item, _Outcome], task: str
+) -> Generator[list[Progress] | _Item | _Outcome | Ending, None, None]:
+    """Progress in bundles at most ten times a second, other items at once, then one outcome; never raises.
 
     A RuntimeError that leaves a worker's generator is swallowed by the worker, and every CUDA
     error is a RuntimeError: faults are reported as values.
@@ -74,9 +135,9 @@ def _reports(steps: Steps) -> Generator[Report, None, None]:
     sent = 0.0
     while True:
         try:
-            bundle.append(next(steps))
+            item = next(steps)
         except StopIteration as end:
-            outcome: Report = end.value
+            outcome: _Outcome | Ending = end.value
             break
         except Stopped:
             outcome = StoppedByUser()
@@ -88,9 +149,13 @@ def _reports(steps: Steps) -> Generator[Report, None, None]:
             outcome = Failed("memory ran out; close other programs, or choose fewer ions")
             break
         except Exception as error:  # noqa: BLE001 - the boundary of the thread
-            _log.exception("clustering failed")
+            _log.exception("%s failed", task)
             outcome = Failed(f"{type(error).__name__}: {error}; please report this with the log")
             break
+        if not isinstance(item, Progress):
+            yield item
+            continue
+        bundle.append(item)
         if time.monotonic() - sent >= _SECONDS_BETWEEN_YIELDS:
             yield bundle
             bundle, sent = [], time.monotonic()

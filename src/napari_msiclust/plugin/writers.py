@@ -25,7 +25,7 @@ _UM_PER_UNIT = {
 
 
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write an image layer (rows and columns, a stack of them, or RGB) as OME-TIFF."""
+    """Write an image layer (rows and columns, a stack of them, z planes, or RGB) as OME-TIFF."""
     rgb = bool(attributes.get("rgb"))
     own = attributes.get("metadata", {})
     dataset = own.get(KEY)
@@ -71,9 +71,10 @@ def write_ion_table(path: str, data: Any, attributes: dict[str, Any]) -> list[st
 
 def _write(path: str, data: Any, attributes: dict[str, Any], like: TiffImage) -> None:
     pixels = np.asarray(data[0] if isinstance(data, MultiScaleData | list) else data)
-    if pixels.ndim - like.rgb not in ((2,) if like.rgb else (2, 3)):
+    deep = "z" in attributes.get("axis_labels", ())
+    if pixels.ndim - like.rgb - deep not in ((2,) if like.rgb else (2, 3)) or (like.rgb and deep):
         raise InputError(
-            f"a layer with {pixels.ndim} axes", fix="choose rows and columns, or a stack", path=path
+            f"a layer with {pixels.ndim} axes", fix="choose rows and columns, a stack, or z planes", path=path
         )
     pixels = _storable(pixels, path)
     write_ome_tiff(
@@ -86,6 +87,7 @@ def _write(path: str, data: Any, attributes: dict[str, Any], like: TiffImage) ->
             like.kind,
             like.rgb,
             like.extra,
+            deep,
         ),
     )
 

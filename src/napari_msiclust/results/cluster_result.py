@@ -17,6 +17,8 @@ from napari_msiclust.msi.isotopes import isotope_of
 from napari_msiclust.msi.training_set import TrainingSet
 from napari_msiclust.results.evidence import Evidence, collect_evidence, pearson
 
+UNASSIGNED = "unassigned"
+
 DOMINANT_MAP_MEANING = (
     "Clusters are groups of ions. This map is derived from them: each on-tissue pixel carries the "
     "cluster whose scaled mean ion image is largest there."
@@ -26,6 +28,9 @@ DOMINANT_MAP_MEANING = (
 @dataclass(frozen=True, eq=False)
 class ClusterResult:
     """Clusters of co-localized ions.
+
+    Images of several z planes hold them side by side, as `PixelGrid` lays them; `grid.unfold` gives them a
+    z axis.
 
     Attributes
     ----------
@@ -38,7 +43,7 @@ class ClusterResult:
     clusters : DataFrame
         One row per cluster: cluster, ions, mean_confidence, central_mz, dominant_pixels.
     embedding : Embedding
-        Features of the ions in clusters, in table order.
+        Features of the ions that were clustered, unassigned ones included, in table order.
     mean_images : ndarray of float32, shape (K, H, W)
         Mean of the members' scaled ion images, 0..1; NaN where nothing was acquired.
     dominant_cluster_map : ndarray of uint16, shape (H, W)
@@ -78,6 +83,8 @@ def build_result(
     images, used, flat = prepared.images, prepared.used, prepared.flat
     labels = np.zeros(len(images), dtype=np.int64)
     labels[used] = clustering.labels
+    bins = prepared.bins.copy()
+    bins.loc[used[clustering.labels == 0], "bin"] = UNASSIGNED
     confidence = np.zeros(len(images))
     confidence[used] = clustering.confidence
     count = int(clustering.labels.max())
@@ -90,13 +97,13 @@ def build_result(
             "mz": images.mz,
             "cluster": labels,
             "confidence": confidence.round(6),
-            "bin": prepared.bins["bin"],
+            "bin": bins["bin"],
             "centrality": centrality.round(6),
             "annotation": list(images.names),
         }
     )
     ions["isotope_of"] = isotope_of(images.mz, images.mean_intensity())
-    ions = pd.concat([ions, prepared.bins.drop(columns="bin")], axis=1)
+    ions = pd.concat([ions, bins.drop(columns="bin")], axis=1)
     ions = pd.concat([ions, images.columns.drop(columns=ions.columns, errors="ignore")], axis=1)
     mean_pixels = mean_ion_images(images, labels, count, config.hotspot_quantile)
     dominant = dominant_cluster_map(mean_pixels, images.grid, config.hotspot_quantile)

@@ -17,8 +17,6 @@ from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.folder import FolderKind, whole_folder
 from napari_msiclust.results.ome_tiff import TiffImage, read_ome_tiff, write_ome_tiff
-from napari_msiclust.results.overview import write_overview
-from napari_msiclust.results.report import render_report
 
 IONS, CLUSTERS = "ions.csv", "clusters.csv"
 MEAN_IMAGES, DOMINANT_MAP = "mean_ion_images.ome.tif", "dominant_cluster.ome.tif"
@@ -36,23 +34,25 @@ ION_IMAGES = FolderKind(frozenset({"values.npy", "mz.npy", "ions.csv", "grid.jso
 
 
 def mean_images_tiff(result: ClusterResult) -> TiffImage:
-    """Mean ion images as a stack with one channel per cluster."""
+    """Mean ion images as a stack with one channel per cluster; z planes lie one above the other."""
     return TiffImage(
-        result.mean_images,
+        result.grid.unfold(result.mean_images),
         result.grid.physical_pixel_size_um,
         "mean ion images",
         tuple(f"cluster {number}" for number in result.clusters["cluster"]),
+        deep=len(result.grid.planes) > 1,
     )
 
 
 def dominant_map_tiff(result: ClusterResult) -> TiffImage:
-    """The dominant cluster map as labels."""
+    """The dominant cluster map as labels; z planes lie one above the other."""
     return TiffImage(
-        result.dominant_cluster_map,
+        result.grid.unfold(result.dominant_cluster_map),
         result.grid.physical_pixel_size_um,
         "dominant cluster map",
         kind="labels",
         extra={"features": result.clusters.to_dict("list")},
+        deep=len(result.grid.planes) > 1,
     )
 
 
@@ -81,6 +81,9 @@ def write_result(
     OutputError
         The folder cannot be written.
     """
+    from napari_msiclust.results.overview import write_overview  # both need matplotlib, which takes
+    from napari_msiclust.results.report import render_report  # half a second to import
+
     out = Path(out)
     run = run_record(result, source)
     with whole_folder(out, RESULT) as folder:

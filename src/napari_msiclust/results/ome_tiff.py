@@ -24,7 +24,9 @@ class TiffImage:
 
     Attributes
     ----------
-    pixels : ndarray of shape (H, W), (C, H, W) or (H, W, 3 or 4) if `rgb`
+    pixels : ndarray
+        Its axes are rows and columns (H, W); before them z planes (Z, ...) if `deep`, and before these the
+        images of a stack (C, ...); or (H, W, 3 or 4) if `rgb`.
     pixel_size_um : tuple of float or None
         (height, width).
     name : str
@@ -42,21 +44,27 @@ class TiffImage:
     kind: Literal["image", "labels"] = "image"
     rgb: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
+    deep: bool = False
+
+    @property
+    def axes(self) -> str:
+        """The axes as OME names them: C (images of a stack), Z, Y, X, S (samples of a colour)."""
+        flat = ("Z" if self.deep else "") + ("YXS" if self.rgb else "YX")
+        return flat if self.pixels.ndim == len(flat) else f"C{flat}"
 
 
 def write_ome_tiff(path: Path, image: TiffImage) -> None:
     """Write an OME-TIFF with physical pixel size, channel names, and compression."""
-    stack = image.pixels.ndim == 3 and not image.rgb
     metadata: dict[str, Any] = {
-        "axes": "CYX" if stack else "YXS" if image.rgb else "YX",
+        "axes": image.axes,
         "Name": image.name,
-        "Description": json.dumps({_MARK: {"kind": image.kind, "stack": stack, **image.extra}}),
+        "Description": json.dumps({_MARK: {"kind": image.kind, "axes": image.axes, **image.extra}}),
     }
     if image.pixel_size_um is not None:
         for axis, size in zip("YX", image.pixel_size_um, strict=True):
             metadata[f"PhysicalSize{axis}"] = size
             metadata[f"PhysicalSize{axis}Unit"] = "µm"
-    if stack and image.channels:
+    if "C" in image.axes and image.channels:
         metadata["Channel"] = {"Name": list(image.channels)}
     tifffile.imwrite(
         path,
@@ -79,7 +87,7 @@ def is_readable(path: Path) -> bool:
 
 
 def read_ome_tiff(path: Path) -> TiffImage:
-    """Read an OME-TIFF of one image with at most one axis besides rows and columns.
+    """Read an OME-TIFF of one image: rows and columns, and a stack of them, z planes, or both.
 
     Raises
     ------
@@ -88,8 +96,8 @@ def read_ome_tiff(path: Path) -> TiffImage:
     """
     try:
         with tifffile.TiffFile(path) as tiff:
-            rgb = _checked_axes(path, tiff).endswith("S")
-            return _described(path, tiff.series[0].asarray(), rgb, str(tiff.ome_metadata))
+            axes = _checked_axes(path, tiff)
+            return _described(path, tiff.series[0].asarray(), axes, str(tiff.ome_metadata))
     except FileNotFoundError:
         raise FileFormatError("no such file", fix="check the path", path=path) from None
     except (OSError, ValueError, IndexError, KeyError, tifffile.TiffFileError) as error:
@@ -100,12 +108,12 @@ def _checked_axes(path: Path, tiff: tifffile.TiffFile) -> str:
     if tiff.ome_metadata is None or not tiff.series:
         raise FileFormatError("not an OME-TIFF", fix="open it with napari's own reader", path=path)
     axes = str(tiff.series[0].axes)
-    if len(axes.removesuffix("S")) > 3:
+    if axes[-2:] not in ("YX", "XS") or (len(axes) > 3 and sorted(axes[:-2]) != ["C", "Z"]):
         raise FileFormatError(f"has the axes {axes}", fix="open it with napari's own reader", path=path)
     return axes
 
 
-def _described(path: Path, pixels: npt.NDArray[Any], rgb: bool, description: str) -> TiffImage:
+def _described(path: Path, pixels: npt.NDArray[Any], axes: str, description: str) -> TiffImage:
     try:
         root = ET.fromstring(description)
     except ET.ParseError as error:
@@ -115,9 +123,13 @@ def _described(path: Path, pixels: npt.NDArray[Any], rgb: bool, description: str
     if image is None or plane is None:
         raise FileFormatError("its OME description holds no image", fix="export the file again", path=path)
     own = _own_part(image)
-    if own.get("stack") and pixels.ndim == 2:
-        pixels = pixels[None]  # a stack of one plane is stored without its axis
-    stack = pixels.ndim == 3 and not rgb
+    if axes.startswith("ZC"):
+        pixels, axes = pixels.swapaxes(0, 1), f"CZ{axes[2:]}"
+    for place, axis in enumerate(str(own.get("axes", ""))):
+        if axis in "CZ" and axis not in axes:  # an axis of length 1 is stored without
+            pixels, axes = np.expand_dims(pixels, place), axes[:place] + axis + axes[place:]
+    rgb, deep = axes.endswith("S"), "Z" in axes
+    stack = len(axes) > 2 + rgb + deep
     return TiffImage(
         pixels=pixels,
         pixel_size_um=_pixel_size(plane),
@@ -126,6 +138,7 @@ def _described(path: Path, pixels: npt.NDArray[Any], rgb: bool, description: str
         kind="labels" if own.get("kind") == "labels" else "image",
         rgb=rgb,
         extra=own,
+        deep=deep,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from napari_msiclust.results.cluster_result import ClusterResult
-from napari_msiclust.results.colors import cluster_colors
+from napari_msiclust.results.colors import colors_of
 
 _COLUMNS = 6
 _INCHES = 2.1
@@ -28,7 +28,7 @@ def write_overview(path: Path, result: ClusterResult) -> None:
     for panel in panels:
         panel.set_axis_off()
     aspect = result.grid.pixel_size_um[0] / result.grid.pixel_size_um[1]
-    palette = np.vstack((np.zeros((1, 4)), cluster_colors(count)))
+    palette = np.vstack((np.zeros((1, 4)), colors_of(result.clusters)))
     panels[0].imshow(palette[result.dominant_cluster_map], aspect=aspect, interpolation="nearest")
     panels[0].set_title("dominant cluster", fontsize=9)
     for panel, image, row in zip(panels[1:], result.mean_images, result.clusters.itertuples(), strict=False):

@@ -20,7 +20,7 @@ from matplotlib.image import imsave
 from napari_msiclust.msi.attributes import spatial_attributes
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import DOMINANT_MAP_MEANING, ClusterResult
-from napari_msiclust.results.colors import cluster_colors
+from napari_msiclust.results.colors import colors_of
 from napari_msiclust.results.surrogate import fit_surrogate
 
 _THUMBNAILS = 8
@@ -41,13 +41,14 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
         files("napari_msiclust.results").joinpath("templates/report.html.j2").read_text(encoding="utf-8")
     )
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    colors = cluster_colors(len(result.clusters))
+    colors = colors_of(result.clusters)
     attributes = spatial_attributes(images.with_mask(result.grid.mask), result.config.hotspot_quantile)
     surrogate = fit_surrogate(attributes, result.ions["cluster"].to_numpy())
     width_um = result.grid.shape[1] * result.grid.pixel_size_um[1]
     return environment.from_string(template).render(
         run=run,
-        shape=result.grid.shape,
+        shape=result.grid.plane_shape,
+        planes=len(result.grid.planes),
         pixel_size_um=result.grid.physical_pixel_size_um,
         unit="µm" if result.grid.pixel_size_known else "pixels",
         scale_bar=_scale_bar(width_um),

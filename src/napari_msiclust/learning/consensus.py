@@ -1,0 +1,136 @@
+"""Many clusterings of the same ions, and what they agree on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+
+import numpy as np
+import numpy.typing as npt
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+from sklearn.cluster import AgglomerativeClustering
+from threadpoolctl import threadpool_limits
+
+from napari_msiclust.config import ConsensusConfig
+from napari_msiclust.learning.affinity import neighbor_graph, spectral_labels
+from napari_msiclust.learning.pixel_similarity import FloatArray, directions, principal_components
+from napari_msiclust.learning.training import check_stop
+from napari_msiclust.progress import Progress
+
+Labels = npt.NDArray[np.int64]
+
+_PIXEL_SHARE = 0.8  # of a half of the tissue that one clustering sees
+_MOST_PIXELS = 20_000
+WIDE = (0.4, 1.5)  # times the root of the number of ions: how many clusters, while that is open
+_CLOSE = (1.0, 1.3)  # times the number of clusters asked for
+
+
+def cluster_range(ions: int, clusters: int | None) -> tuple[int, int]:
+    """Smallest and largest number of clusters of the single clusterings."""
+    low, high = WIDE if clusters is None else _CLOSE
+    middle = np.sqrt(ions) if clusters is None else clusters
+    most = max(ions - 1, 1)
+    return min(max(2, round(low * middle)), most), min(max(2, round(high * middle)), most)
+
+
+def pixel_runs(
+    values: FloatArray,
+    clusters: tuple[int, int],
+    config: ConsensusConfig,
+    *,
+    stage: str,
+    seed: int,
+    stop: threading.Event | None = None,
+) -> Generator[Progress, None, Labels]:
+    """Clusterings (R, N) of pixel values (N, P), each on other pixels.
+
+    Even runs see pixels of one half of the tissue, odd runs of the other: noise that two halves do
+    not share cannot make them agree.
+    """
+    rng = np.random.default_rng(seed)
+    half = rng.random(values.shape[1]) < 0.5
+    runs = np.empty((config.runs, len(values)), np.int64)
+    for run in range(config.runs):
+        check_stop(stop)
+        pixels = np.flatnonzero(half if run % 2 else ~half)
+        keep = min(round(_PIXEL_SHARE * len(pixels)), _MOST_PIXELS)
+        chosen = values[:, rng.choice(pixels, keep, replace=False)] if keep else values
+        chosen = chosen**2 if rng.integers(2) else chosen
+        runs[run] = _one_run(chosen, clusters, config, rng, run)
+        yield Progress(stage, run + 1, config.runs)
+    return runs
+
+
+def embedding_runs(
+    embedding: FloatArray,
+    clusters: tuple[int, int],
+    config: ConsensusConfig,
+    *,
+    stage: str,
+    seed: int,
+    stop: threading.Event | None = None,
+) -> Generator[Progress, None, Labels]:
+    """Clusterings (R, N) of an embedding (N, D)."""
+    rng = np.random.default_rng(seed)
+    runs = np.empty((config.runs, len(embedding)), np.int64)
+    for run in range(config.runs):
+        check_stop(stop)
+        runs[run] = _one_run(embedding, clusters, config, rng, run)
+        yield Progress(stage, run + 1, config.runs)
+    return runs
+
+
+def _one_run(
+    values: FloatArray,
+    clusters: tuple[int, int],
+    config: ConsensusConfig,
+    rng: np.random.Generator,
+    run: int,
+) -> Labels:
+    """One clustering, with its own number of components, neighbours and clusters."""
+    seed = int(rng.integers(2**31))
+    components = int(rng.integers(config.components[0], config.components[1] + 1))
+    neighbors = int(rng.integers(config.neighbors[0], config.neighbors[1] + 1))
+    count = int(rng.integers(clusters[0], clusters[1] + 1))
+    with threadpool_limits(1):
+        features = directions(principal_components(values, components, seed))
+        if run // 2 % 2:
+            labels: Labels = AgglomerativeClustering(count).fit_predict(features).astype(np.int64)
+            return labels
+        return spectral_labels(neighbor_graph(features, neighbors), count, seed)
+
+
+def coassociation(runs: Labels) -> FloatArray:
+    """Share of the runs (R, N) in which two ions are in one cluster; shape (N, N)."""
+    together = np.zeros((runs.shape[1], runs.shape[1]), np.float32)
+    for labels in runs:
+        member = np.zeros((len(labels), labels.max() + 1), np.float32)
+        member[np.arange(len(labels)), labels] = 1
+        together += member @ member.T
+    return together / np.float32(len(runs))
+
+
+def merge_tree(together: FloatArray) -> npt.NDArray[np.float64]:
+    """Average-linkage tree over ions, as scipy's linkage matrix; heights are 1 - agreement."""
+    apart = 1.0 - together.astype(np.float64)
+    np.fill_diagonal(apart, 0.0)
+    tree: npt.NDArray[np.float64] = linkage(squareform(apart, checks=False), "average")
+    return tree
+
+
+def cut(tree: npt.NDArray[np.float64], clusters: int) -> Labels:
+    """Labels 0..clusters-1 at the height where a tree has so many branches."""
+    labels: Labels = fcluster(tree, clusters, "maxclust").astype(np.int64) - 1
+    return labels
+
+
+def membership(together: FloatArray, labels: Labels) -> FloatArray:
+    """How much each ion agrees with the members of each cluster, itself left out; rows sum to 1."""
+    member = np.zeros((len(labels), labels.max() + 1), np.float32)
+    member[np.arange(len(labels)), labels] = 1
+    total = together @ member - member * np.diagonal(together)[:, None]
+    others = member.sum(axis=0)[None, :] - member
+    mean = np.where(others > 0, total / np.maximum(others, 1), member)  # a lone ion agrees with itself
+    shares: FloatArray = mean / np.maximum(mean.sum(axis=1, keepdims=True), 1e-9)
+    return shares

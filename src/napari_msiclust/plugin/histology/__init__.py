@@ -1,0 +1,1 @@
+"""Registration and readout in napari: layers in, layers out."""

@@ -1,0 +1,1 @@
+"""The workbench: one dock in four steps, from a file to corrected clusters."""

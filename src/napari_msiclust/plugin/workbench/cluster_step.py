@@ -1,0 +1,105 @@
+"""Step three: how to cluster, and how it goes."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from magicgui.widgets import CheckBox, ComboBox, Container, SpinBox
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from napari_msiclust.config import ClusterConfig, Device, Preset
+from napari_msiclust.plugin.workbench.views.progress_plot import ProgressPlot
+from napari_msiclust.progress import Progress
+
+_MOST_CLUSTERS = 500
+_LARGEST_SEED = 2**31 - 1
+_SOME_CLUSTERS = 20
+_FIRST_CHOICE = ("default", "fast")
+
+
+class ClusterStep(QWidget):
+    """Preset, clusters, device and seed; live curves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._make_form()
+        self.curves = ProgressPlot()
+        self.evidence = QLabel()
+        self.evidence.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.form.native)
+        legend = QLabel("Loss while training; dashed: share of ion images that may teach.")
+        legend.setWordWrap(True)
+        layout.addWidget(legend)
+        layout.addWidget(self.curves)
+        layout.addWidget(self.evidence)
+        layout.addStretch(1)
+
+    def _make_form(self) -> None:
+        fields = ClusterConfig.model_fields
+        presets: tuple[str, ...] = get_args(Preset)
+        usual = fields["clusters"].default
+        self.preset = ComboBox(
+            label="preset",
+            choices=presets,
+            value=next(name for name in (*_FIRST_CHOICE, *presets) if name in presets),
+            tooltip=fields["preset"].description,
+        )
+        self.auto = CheckBox(
+            text="choose the number of clusters",
+            tooltip="from the data; the evidence for it stands in the result",
+            value=usual == "auto",
+        )
+        self.clusters = SpinBox(
+            label="clusters",
+            value=usual if isinstance(usual, int) else _SOME_CLUSTERS,
+            min=2,
+            max=_MOST_CLUSTERS,
+            tooltip=fields["clusters"].description,
+        )
+        self.device = ComboBox(
+            label="device", choices=get_args(Device), value="auto", tooltip=fields["device"].description
+        )
+        self.seed = SpinBox(
+            label="seed", value=0, min=0, max=_LARGEST_SEED, tooltip=fields["seed"].description
+        )
+        self.form: Container[Any] = Container(
+            widgets=[self.preset, self.auto, self.clusters, self.device, self.seed]
+        )
+        self.form.margins = (0, 0, 0, 0)
+        self.auto.changed.connect(self._auto_changed)
+        self._auto_changed(self.auto.value)
+
+    def _auto_changed(self, auto: bool) -> None:
+        self.clusters.enabled = not auto
+
+    def config(self, **more: object) -> ClusterConfig:
+        """The settings as chosen here, with more from other steps.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            They do not fit together.
+        """
+        return ClusterConfig.from_preset(
+            self.preset.value,
+            clusters="auto" if self.auto.value else self.clusters.value,
+            device=self.device.value,
+            seed=self.seed.value,
+            **more,
+        )
+
+    def begin(self) -> None:
+        """A run begins."""
+        self.curves.clear()
+        self.evidence.setText("")
+        self.form.enabled = False
+
+    def add(self, steps: list[Progress]) -> None:
+        """Steps were made."""
+        self.curves.add(steps)
+
+    def end(self) -> None:
+        """The run is over."""
+        self.form.enabled = True
+        self._auto_changed(self.auto.value)

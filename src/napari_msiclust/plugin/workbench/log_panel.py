@@ -1,0 +1,84 @@
+"""The steps that were made by hand, and what follows from them."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_msiclust.plugin.workbench.session import Session
+
+
+class LogPanel(QWidget):
+    """Every correction in words; learn again from them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps, self.evidence = QListWidget(), QLabel()
+        self.refine, self.link = QPushButton("Learn again"), QPushButton("Link isotopes")
+        self.refine.setToolTip(
+            "label all ions that are not pinned again, from the corrected labels and the learned features"
+        )
+        self.link.setToolTip(
+            "put every ion that may be a 13C isotope into the cluster of its ion, and pin it there"
+        )
+        self.steps.setAccessibleName("corrections so far")
+        self.evidence.setWordWrap(True)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.refine)
+        buttons.addWidget(self.link)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(2, 2, 2, 2)
+        layout.setSpacing(3)
+        layout.addWidget(self.steps, stretch=1)
+        layout.addLayout(buttons)
+        layout.addWidget(self.evidence)
+        self._session: Session | None = None
+        self.refine.clicked.connect(self._refine)
+        self.link.clicked.connect(self._link)
+
+    def show_session(self, session: Session) -> None:
+        """Show another session."""
+        self._session = session
+        session.changed.connect(self._list)
+        session.evidence_changed.connect(self._weigh)
+        self._list()
+        self._weigh()
+
+    def leave_session(self) -> None:
+        """Hear no more of the session."""
+        if self._session is not None:
+            self._session.changed.disconnect(self._list)
+            self._session.evidence_changed.disconnect(self._weigh)
+            self._session = None
+
+    def _list(self) -> None:
+        self.steps.clear()
+        history = None if self._session is None else self._session.history
+        if history is None:
+            return
+        for number, step in enumerate(history.steps(), start=1):
+            item = QListWidgetItem(f"{number}. {step}" + (" (undone)" if number > history.position else ""))
+            font = item.font()
+            font.setStrikeOut(number > history.position)
+            item.setFont(font)
+            self.steps.addItem(item)
+        self.steps.scrollToBottom()
+
+    def _weigh(self) -> None:
+        if self._session is not None:
+            self.evidence.setText(" ".join(self._session.evidence.sentences()))
+
+    def _refine(self) -> None:
+        if self._session is not None:
+            self._session.refine()
+
+    def _link(self) -> None:
+        if self._session is not None:
+            self._session.link_isotopes()

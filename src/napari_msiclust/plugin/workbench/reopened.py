@@ -1,0 +1,63 @@
+"""A result that was opened from its folder, together with the file it came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from napari_msiclust.config import ClusterConfig
+from napari_msiclust.learning.ion_clustering import Embedding
+from napari_msiclust.plugin.layers import ClusteredIons, IonDataset
+from napari_msiclust.results.cluster_result import ClusterResult
+from napari_msiclust.results.evidence import Evidence
+
+_NO_EVIDENCE: dict[str, Any] = {
+    "isotope_pairs": 0,
+    "isotope_agreement": None,
+    "isotope_kappa": None,
+    "colocalization_within": None,
+    "colocalization_between": None,
+}
+
+
+def belongs_to(clustered: ClusteredIons, dataset: IonDataset) -> bool:
+    """Whether an ion table lists the very ions of a dataset."""
+    same_file = dataset.path.resolve() == Path(clustered.dataset_path).resolve()
+    return same_file and dataset.images.mz.tolist() == clustered.ions["mz"].tolist()
+
+
+def reopened_result(
+    mean_images: Any, dominant_map: Any, clustered: ClusteredIons, dataset: IonDataset
+) -> ClusterResult | None:
+    """The result behind layers that were read from a folder; None if they are of another file.
+
+    What the layers do not hold is left open: the embedding is empty, so that views fall back on the
+    ion images.
+    """
+    means, dominant = np.asarray(mean_images, np.float32), np.asarray(dominant_map)
+    if not belongs_to(clustered, dataset) or means.shape[1:] != dataset.images.grid.shape:
+        return None
+    ions = clustered.ions
+    centrality = ions["centrality"] if "centrality" in ions else np.zeros(len(ions))
+    ions = ions.assign(centrality=centrality, confidence=pd.to_numeric(ions["confidence"]))
+    member = ions[ions["cluster"] > 0].groupby("cluster")
+    clusters = pd.DataFrame({"cluster": np.arange(1, len(means) + 1)})
+    clusters["ions"] = clusters["cluster"].map(member.size()).fillna(0).astype(int)
+    clusters["mean_confidence"] = clusters["cluster"].map(member["confidence"].mean()).fillna(0)
+    clusters["dominant_pixels"] = np.bincount(dominant.ravel(), minlength=len(means) + 1)[1:]
+    tissue = dominant > 0
+    return ClusterResult(
+        ions=ions,
+        clusters=clusters,
+        embedding=Embedding(np.zeros((len(ions), 1), np.float32), "", "", ""),
+        mean_images=means,
+        dominant_cluster_map=dominant.astype(np.uint16),
+        evidence=Evidence(**_NO_EVIDENCE),
+        history=pd.DataFrame(columns=["stage", "epoch", "loss", "confident_fraction"]),
+        grid=dataset.images.with_mask(tissue).grid if tissue.any() else dataset.images.grid,
+        config=ClusterConfig(),
+        provenance={"seconds": {"total": 0.0}},
+    )

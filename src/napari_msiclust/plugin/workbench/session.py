@@ -1,0 +1,183 @@
+"""A result under correction: its history of edits, its selection, and work beside the window."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from qtpy.QtCore import QObject, Signal
+
+from napari_msiclust.learning.refine import refine_labels
+from napari_msiclust.plugin.layers import IonDataset
+from napari_msiclust.plugin.workbench.background import Background
+from napari_msiclust.plugin.workbench.selection import Selection
+from napari_msiclust.results.cluster_result import ClusterResult
+from napari_msiclust.results.corrections import History, isotope_links
+from napari_msiclust.results.dendrogram import split_in
+from napari_msiclust.results.edits import REFINED, Edit, Relabel
+from napari_msiclust.results.ion_basis import IonBasis
+
+Change = Callable[[History], History]
+
+
+class Session(QObject):
+    """A result that is looked at and corrected.
+
+    Signals
+    -------
+    ready
+        The history can take edits.
+    changed
+        Labels, names or colours changed.
+    evidence_changed
+        `evidence` tells of the current labels.
+    said
+        Something the user should read.
+
+    Parameters
+    ----------
+    result : ClusterResult
+    dataset : IonDataset
+    """
+
+    ready = Signal()
+    changed = Signal()
+    evidence_changed = Signal()
+    said = Signal(str)
+
+    def __init__(self, result: ClusterResult, dataset: IonDataset, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.dataset = dataset
+        self.selection = Selection(self)
+        self.background = Background(self)
+        self.history: History | None = None
+        self.evidence = result.evidence
+        self._learned = result
+        self._queue: deque[Change] = deque()
+        self._busy = True
+        self.background.run("basis", lambda: _begin(result, dataset), self._begun, self._failed)
+
+    @property
+    def result(self) -> ClusterResult:
+        """The result as corrected so far."""
+        return self._learned if self.history is None else self.history.current.result
+
+    @property
+    def ions(self) -> pd.DataFrame:
+        """The ion table as corrected so far."""
+        return self.result.ions
+
+    @property
+    def clusters(self) -> pd.DataFrame:
+        """The cluster table as corrected so far."""
+        return self.result.clusters
+
+    @property
+    def basis(self) -> IonBasis | None:
+        """What questions are answered from; None until it is there."""
+        return None if self.history is None else self.history.basis
+
+    @property
+    def busy(self) -> bool:
+        """Whether an edit is being worked on."""
+        return self._busy or bool(self._queue)
+
+    def cluster_of(self, ion: int) -> int:
+        """Cluster of an ion."""
+        return int(self.ions["cluster"].to_numpy()[ion])
+
+    def members(self, cluster: int) -> npt.NDArray[np.intp]:
+        """Ions of a cluster, the most central first."""
+        return self.result.members(cluster)
+
+    def select_ions(self, ions: Sequence[int], current: int | None = None) -> None:
+        """Select ions; the cluster follows where they share one."""
+        clusters = set(self.ions["cluster"].to_numpy()[list(ions)].tolist())
+        self.selection.select_ions(ions, current, clusters.pop() if len(clusters) == 1 else None)
+
+    def select_cluster(self, cluster: int) -> None:
+        """Select a cluster and its ions, the most central one foremost."""
+        members = self.members(cluster).tolist() if cluster else []
+        self.selection.select_ions(members, members[0] if members else None, cluster)
+
+    def do(self, edit: Edit | Callable[[History], Edit]) -> None:
+        """Apply an edit, or one that is found in the thread; edits are done in the order they are asked."""
+        make = edit if callable(edit) else lambda _: edit
+        self._enqueue(lambda history: history.applied(make(history)))
+
+    def undo(self) -> None:
+        """Take the last edit back."""
+        self._enqueue(lambda history: history.undone())
+
+    def redo(self) -> None:
+        """Do again what was taken back."""
+        self._enqueue(lambda history: history.redone())
+
+    def refine(self) -> None:
+        """Learn again from the corrections; pinned ions stay."""
+        self.do(_refinement)
+
+    def link_isotopes(self) -> None:
+        """Put every 13C isotope into the cluster of its ion."""
+        self.do(lambda history: isotope_links(history.current.result.ions))
+
+    def set_back(self, ions: Sequence[int]) -> None:
+        """Return ions to where learning had put them."""
+        self.do(lambda history: history.way_back(ions))
+
+    def split(self, cluster: int) -> None:
+        """Split a cluster in two where its ion images are least alike."""
+        self.do(lambda history: split_in(history.basis, history.current.labels, cluster))
+
+    def _enqueue(self, change: Change) -> None:
+        self._queue.append(change)
+        self._next()
+
+    def _next(self) -> None:
+        if self._busy or not self._queue or self.history is None:
+            return
+        change, history = self._queue.popleft(), self.history
+        self._busy = True
+        self.background.run("edit", lambda: change(history), self._edited, self._failed)
+
+    def _begun(self, history: History) -> None:
+        self.history, self._busy = history, False
+        self.ready.emit()
+        self.changed.emit()
+        self._next()
+
+    def _edited(self, history: History) -> None:
+        self.history, self._busy = history, False
+        self.changed.emit()
+        self.background.run("evidence", history.with_evidence, self._weighed)
+        self._next()
+
+    def _weighed(self, result: ClusterResult) -> None:
+        self.evidence = result.evidence
+        self.evidence_changed.emit()
+
+    def _failed(self, message: str) -> None:
+        self._busy = False
+        self.said.emit(message)
+        self._next()
+
+
+def _begin(result: ClusterResult, dataset: IonDataset) -> History:
+    return History.begin(result, IonBasis.of(result, dataset.images))
+
+
+def _refinement(history: History) -> Relabel:
+    labels, seed = history.current.labels, history.current.result.config.seed
+    used = np.flatnonzero((labels.cluster > 0) & history.basis.features.any(axis=1))
+    found, _ = refine_labels(history.basis.features[used], labels.cluster[used], labels.pinned[used], seed)
+    moved = np.flatnonzero(found != labels.cluster[used])
+    return Relabel(
+        tuple(used[moved].tolist()),
+        tuple(found[moved].tolist()),
+        ("",) * len(moved),
+        REFINED,
+        "learn again from the corrections",
+    )

@@ -24,9 +24,7 @@ def follow_current_plane(viewer: Viewer) -> None:
     _followed.add(viewer)
 
     def update(event: Any = None) -> None:
-        text = plane_text(viewer)
-        viewer.canvas.overlays.text.text = text
-        viewer.canvas.overlays.text.visible = bool(text)
+        tell_current_plane(viewer)
 
     gave_way: WeakSet[Layer] = WeakSet()
 
@@ -47,6 +45,13 @@ def follow_current_plane(viewer: Viewer) -> None:
     viewer.layers.events.inserted.connect(lambda event: watch(event.value))
     viewer.layers.events.removed.connect(update)
     viewer.layers.events.reordered.connect(update)
+
+
+def tell_current_plane(viewer: Viewer) -> None:
+    """Set the canvas text to what is shown now."""
+    text = plane_text(viewer)
+    viewer.canvas.overlays.text.text = text
+    viewer.canvas.overlays.text.visible = bool(text)
 
 
 def plane_text(viewer: Viewer) -> str:

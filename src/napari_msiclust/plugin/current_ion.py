@@ -24,9 +24,7 @@ def follow_current_plane(viewer: Viewer) -> None:
     _followed.add(viewer)
 
     def update(event: Any = None) -> None:
-        text = plane_text(viewer)
-        viewer.canvas.overlays.text.text = text
-        viewer.canvas.overlays.text.visible = bool(text)
+        tell_current_plane(viewer)
 
     gave_way: WeakSet[Layer] = WeakSet()
 
@@ -60,6 +58,13 @@ def _ions_shown(viewer: Viewer) -> dict[int, float]:
     """Where the slider of each axis of ions is; axes are counted from the last."""
     axes = {-layer.ndim for layer in viewer.layers if isinstance(layer.metadata.get(KEY), IonDataset)}
     return {axis: viewer.dims.point[axis] for axis in axes}
+
+
+def tell_current_plane(viewer: Viewer) -> None:
+    """Set the canvas text to what is shown now."""
+    text = plane_text(viewer)
+    viewer.canvas.overlays.text.text = text
+    viewer.canvas.overlays.text.visible = bool(text)
 
 
 def plane_text(viewer: Viewer) -> str:

@@ -12,6 +12,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_msiclust.plugin.current_ion import tell_current_plane
 from napari_msiclust.plugin.layers import (
     KEY,
     ClusteredIons,
@@ -197,6 +198,8 @@ class LayerView(QObject):
         )
 
     def _show_composite(self, picture: Any, title: str, *, rgb: bool) -> None:
+        if self.stack() is None and self.dominant not in self._viewer.layers:
+            return  # the viewer was closed or cleared meanwhile
         layer = self._shown_composite()
         if layer is not None and layer.rgb != rgb:
             self._viewer.layers.remove(layer)
@@ -219,6 +222,7 @@ class LayerView(QObject):
         if not rgb:
             layer.contrast_limits = contrast_limits(picture)
         self._raise(layer)
+        tell_current_plane(self._viewer)
 
     def add_stack(self, stack: Any, title: str, names: list[str]) -> None:
         """Add images (n, H, W) on the pixel grid as a layer whose planes have names."""

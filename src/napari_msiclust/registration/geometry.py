@@ -72,7 +72,7 @@ def area_factor(matrix: Matrix) -> float:
 
 def scale_of(matrix: Matrix) -> float:
     """By how much a matrix enlarges lengths, on average."""
-    return area_factor(matrix) ** 0.5
+    return float(area_factor(matrix) ** 0.5)
 
 
 def embed(matrix: Matrix, ndim: int) -> Matrix:

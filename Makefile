@@ -61,6 +61,7 @@ bench: $(VENV)/test.done  ## measure quality and speed on the shared data (long)
 	$(BIN)/python benchmarks/mutations.py
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/registration.py
 
 wheel: $(VENV)/lint.done  ## build a wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist .

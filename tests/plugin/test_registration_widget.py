@@ -248,6 +248,10 @@ def test_views(qtbot: QtBot, opened: Viewer, widget: RegistrationWidget) -> None
     before = opened.layers[PREVIEW].data
     opened.dims.set_current_step(0, 5)
     assert not np.array_equal(opened.layers[PREVIEW].data, before, equal_nan=True)
+    for kind in ("contours", "histology only", "contours", "ions only", "checkerboard"):
+        widget.view_kind.setCurrentText(kind)
+        previews = [layer for layer in opened.layers if layer.name.startswith(PREVIEW)]
+        assert len(previews) == (kind in ("contours", "checkerboard"))
     widget.view_kind.setCurrentText("as they are")
     assert PREVIEW not in opened.layers
     assert {layer: (layer.visible, layer.opacity) for layer in opened.layers} == seen | {

@@ -170,7 +170,7 @@ def test_clusters_go_to_qupath_and_come_back(tmp_path: Path) -> None:
     map_to_um = similarity(1.07, 0.3, (400, 900), flipped=True) @ scaling((50, 50))
     pixel_to_um = shifting((0, 0)) @ scaling((0.65, 0.65))
     path = tmp_path / "clusters.geojson"
-    assert write_clusters(path, dominant, map_to_um, pixel_to_um, {2: "mucosa"}) == 3
+    assert write_clusters(path, dominant, map_to_um, pixel_to_um, {2: "mucosa"}, {1: (1, 0, 0.2, 1)}) == 3
     regions = read_regions(path, pixel_to_um).regions
     assert [region.name for region in regions] == ["cluster 1", "mucosa", "cluster 3"]
     centres = np.stack(np.nonzero(dominant >= 0), axis=1) @ map_to_um[:2, :2].T + map_to_um[:2, 2]
@@ -181,7 +181,7 @@ def test_clusters_go_to_qupath_and_come_back(tmp_path: Path) -> None:
     properties = json.loads(path.read_text())["features"][0]["properties"]
     assert properties["objectType"] == "annotation"
     assert properties["measurements"]["area um^2"] == pytest.approx(regions[0].area_um2, rel=1e-5)
-    assert all(0 <= part <= 255 for part in properties["classification"]["color"])
+    assert properties["classification"]["color"] == [255, 0, 51]
 
 
 def test_writing_clusters_can_fail(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from napari_msiclust.plugin.layers import LayerTuple, ion_layers
 from napari_msiclust.plugin.readers import read_imzml_layers
 from napari_msiclust.sample import MAIN_FILES, make_sample
 
-# The pixel size stored in the H&E file is wrong; this one makes its field match the section.
-HE_PIXEL_SIZE_UM = 2.7
+# The pixel size stored in the H&E file is wrong; with this one the registered ions need no scaling.
+HE_PIXEL_SIZE_UM = 2.41
 
 
 def synthetic_tissue() -> list[LayerTuple]:

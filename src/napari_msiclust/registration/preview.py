@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter
 from skimage.filters import threshold_multiotsu
 from skimage.measure import find_contours
 
@@ -26,12 +27,15 @@ def in_squares(image: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
 
 
 def contour_lines(image: npt.NDArray[np.floating]) -> list[npt.NDArray[np.float64]]:
-    """Lines (V, 2) in pixels between the darker and brighter parts of an image; NaN counts as darkest."""
+    """Lines (V, 2) in pixels between the darker and brighter parts of an image; NaN counts as darkest.
+
+    The image is smoothed by a pixel, or counting noise would draw lines of its own.
+    """
     finite = np.isfinite(image)
     if not finite.any() or np.ptp(image[finite]) <= 0:
         return []
     top = np.quantile(image[finite], 0.995)
-    filled = np.where(finite, image, image[finite].min()).clip(max=top)
+    filled = gaussian_filter(np.where(finite, image, image[finite].min()).clip(max=top), 1.0)
     try:
         levels = threshold_multiotsu(filled[finite], classes=_LEVELS + 1)  # type: ignore[no-untyped-call]
     except ValueError:  # fewer grey values than levels

@@ -7,6 +7,7 @@ the centre of the first pixel is at (0.5, 0.5); its points are (x, y).
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,7 @@ def write_clusters(
     map_to_um: Matrix,
     pixel_to_um: Matrix,
     names: dict[int, str] | None = None,
+    colors: dict[int, Sequence[float]] | None = None,
 ) -> int:
     """Write clusters as annotations that QuPath opens on the optical image.
 
@@ -137,6 +139,8 @@ def write_clusters(
         From (row, column, 1) of the map, and of the full-resolution optical image, to um.
     names : dict, optional
         Names of clusters, where they have one.
+    colors : dict, optional
+        RGB of clusters, 0..1, where they differ from the usual ones.
 
     Returns
     -------
@@ -155,21 +159,20 @@ def write_clusters(
         raise InputError("no pixel has a cluster", fix="choose a dominant cluster map")
     to_pixel = np.linalg.inv(pixel_to_um) @ map_to_um
     pixel_area = area_factor(map_to_um)
-    colors = (cluster_colors(int(clusters.max()))[:, :3] * 255).round().astype(int)
+    usual = cluster_colors(int(clusters.max()))
     features = []
     for cluster in map(int, clusters):
         mask = dominant_map == cluster
+        name = (names or {}).get(cluster) or f"cluster {cluster}"
+        color = np.asarray((colors or {}).get(cluster, usual[cluster - 1]))[:3]
         features.append(
             {
                 "type": "Feature",
                 "geometry": {"type": "MultiPolygon", "coordinates": _coordinates(mask, to_pixel)},
                 "properties": {
                     "objectType": "annotation",
-                    "name": (names or {}).get(cluster) or f"cluster {cluster}",
-                    "classification": {
-                        "name": (names or {}).get(cluster) or f"cluster {cluster}",
-                        "color": colors[cluster - 1].tolist(),
-                    },
+                    "name": name,
+                    "classification": {"name": name, "color": (color * 255).round().astype(int).tolist()},
                     "isLocked": True,
                     "measurements": {"cluster": cluster, "area um^2": float(mask.sum()) * pixel_area},
                 },

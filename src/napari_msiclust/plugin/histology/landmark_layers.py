@@ -19,6 +19,7 @@ from napari_msiclust.registration.transforms import LandmarkPairs
 Side = Literal["fixed", "moving"]
 _NAMES: dict[Side, str] = {"fixed": "landmarks on the histology", "moving": "landmarks on the ions"}
 _COLORS: dict[Side, str] = {"fixed": "#F0E442", "moving": "#56B4E9"}  # Okabe and Ito
+_ANCHORS: dict[Side, str] = {"fixed": "upper_left", "moving": "lower_right"}
 _SYMBOLS: dict[Side, str] = {"fixed": "disc", "moving": "cross"}
 LANDMARKS = "landmarks"
 Contents = dict[Side, tuple[tuple[int, ...], npt.NDArray[np.float64]]]
@@ -30,6 +31,11 @@ class LandmarkLayers:
 
     Points on the histology are stored in um of the world, points on the ions in um of the ion
     images, and these are shown through the same affine as the ion images.
+
+    Attributes
+    ----------
+    point_um : float
+        Diameter of the drawn points.
 
     Parameters
     ----------
@@ -45,6 +51,7 @@ class LandmarkLayers:
     ) -> None:
         self._viewer = viewer
         self._dragged, self._changed = dragged, changed
+        self.point_um = 1.0
         self.layers: dict[Side, Points] = {}
         self._seen: dict[Side, Any] = {}
         self._quiet = False
@@ -56,6 +63,7 @@ class LandmarkLayers:
             if layer is None:
                 layer = self.layers[side] = _new_layer(side)
                 self._connect(side, layer)
+            layer.current_size = self.point_um
             if layer not in self._viewer.layers:
                 self._viewer.add_layer(layer)
 
@@ -120,6 +128,7 @@ class LandmarkLayers:
                 numbers, points = contents.get(side, ((), np.empty((0, 2))))
                 layer.selected_data = set()
                 layer.data = points
+                layer.size = self.point_um
                 layer.features = pd.DataFrame({"number": np.array(numbers, dtype=int)})
                 layer.refresh_text()
                 self._seen[side] = layer.data.copy()
@@ -137,12 +146,6 @@ class LandmarkLayers:
         """Show the landmarks on the ions where the ion images are."""
         if "moving" in self.layers:
             self.layers["moving"].affine = embed(matrix, 2)
-
-    def set_size(self, um: float) -> None:
-        """Diameter of the drawn points in um of the world."""
-        for layer in self.layers.values():
-            layer.current_size = um
-            layer.size = um
 
     def begin_adding(self, side: Side) -> None:
         """The next click adds a landmark on this side."""
@@ -170,7 +173,7 @@ def _new_layer(side: Side) -> Points:
         face_color=_COLORS[side],
         border_color="black",
         symbol=_SYMBOLS[side],
-        text={"string": "{number}", "size": 12, "color": _COLORS[side], "anchor": "upper_left"},
+        text={"string": "{number}", "size": 12, "color": _COLORS[side], "anchor": _ANCHORS[side]},
         units=("um", "um"),
         axis_labels=("y", "x"),
         metadata={KEY: LANDMARKS},

@@ -10,11 +10,12 @@ from napari.viewer import Viewer
 
 from napari_msiclust.plugin.histology.groups import current_plane, place, placed
 from napari_msiclust.plugin.histology.landmark_layers import LANDMARKS
-from napari_msiclust.plugin.layers import KEY, contrast_limits
+from napari_msiclust.plugin.layers import KEY
 from napari_msiclust.registration.preview import checkerboard, contour_lines, in_squares
 
 ViewKind = Literal["as they are", "blended", "checkerboard", "contours", "histology only", "ions only"]
 VIEWS: tuple[ViewKind, ...] = get_args(ViewKind)
+_CONTOUR = "#0072B2"  # seen on pink and on white
 PREVIEW = "preview of the match"
 
 
@@ -34,6 +35,7 @@ class MatchView:
         self._kept: dict[Layer, tuple[bool, float]] = {}
         self.kind: ViewKind = "as they are"
         self._moving: Layer | None = None
+        self._drawing = False
         viewer.dims.events.current_step.connect(self._plane_changed)
 
     def show(self, kind: ViewKind, fixed: Layer | None, moving: Layer | None, group: list[Layer]) -> None:
@@ -78,36 +80,39 @@ class MatchView:
         preview.scale = moving.scale[-2:]
         preview.units = moving.units[-2:]
         preview.axis_labels = moving.axis_labels[-2:]
-        self._remove_preview()
-        self._preview = preview
-        selected = set(self._viewer.layers.selection)
-        self._viewer.add_layer(preview)
-        self._viewer.layers.selection = selected
+        self._drawing = True  # a new layer may move the slider
+        try:
+            self._remove_preview()
+            selected = set(self._viewer.layers.selection)
+            self._preview = self._viewer.add_layer(preview)
+            self._viewer.layers.selection = selected
+        finally:
+            self._drawing = False
         self.follow(moving)
 
     def _checkerboard(self, moving: Layer, plane: Any) -> Layer:
         if isinstance(moving, Labels):
             squares = checkerboard((plane.shape[0], plane.shape[1]))
             return Labels(np.where(squares, 0, plane), colormap=moving.colormap, opacity=1)
-        limits = contrast_limits(plane)
-        return Image(in_squares(plane), colormap=moving.colormap, contrast_limits=limits)
+        return Image(in_squares(plane), colormap=moving.colormap, contrast_limits=moving.contrast_limits)
 
     def _contours(self, plane: Any) -> Layer | None:
         lines = contour_lines(np.asarray(plane, dtype=np.float64))
         if not lines:
             return None
         layer = Shapes(ndim=2)
-        layer.add_paths(lines, edge_color="#56B4E9", edge_width=0.4)
+        layer.add_paths(lines, edge_color=_CONTOUR, edge_width=0.7)
         return layer
 
     def _plane_changed(self, event: Any) -> None:
-        if self._preview is not None and self._moving is not None and self._moving.ndim > 2:
+        stack = self._moving is not None and self._moving.ndim > 2
+        if self._preview is not None and stack and not self._drawing:
             self._draw()
 
     def _remove_preview(self) -> None:
-        if self._preview is not None and self._preview in self._viewer.layers:
-            self._viewer.layers.remove(self._preview)
-        self._preview = None
+        preview, self._preview = self._preview, None  # a layer that goes may move the slider
+        if preview is not None and preview in self._viewer.layers:
+            self._viewer.layers.remove(preview)
 
     def _restore(self) -> None:
         self._remove_preview()

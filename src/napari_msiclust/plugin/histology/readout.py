@@ -158,10 +158,8 @@ def export_clusters(path: Path, group: Sequence[Layer], fixed: Layer) -> int:
     dominant, _ = cluster_layers(group)
     if dominant is None:
         raise InputError("no dominant cluster map", fix="cluster the ions, or open a result")
+    shown = np.asarray(full_resolution(dominant))
+    colors = {int(cluster): dominant.get_color(int(cluster)) for cluster in np.unique(shown[shown > 0])}
     return write_clusters(
-        path,
-        np.asarray(full_resolution(dominant)),
-        pixel_to_world(dominant),
-        pixel_to_world(fixed),
-        cluster_names(dominant),
+        path, shown, pixel_to_world(dominant), pixel_to_world(fixed), cluster_names(dominant), colors
     )

@@ -109,6 +109,7 @@ class RegistrationSession(QObject):
         if fixed is self.fixed and dataset == self.dataset:
             return
         self.fixed, self.dataset = fixed, dataset
+        self._size_landmarks()
         self.landmarks.show_pairs(LandmarkPairs())
         group = self.group
         self.matrix = placed(group[0]) if group else np.eye(3)
@@ -116,6 +117,11 @@ class RegistrationSession(QObject):
         self._refit(move=False)
         self._earlier, self._now = [], self._state()
         self.changed.emit()
+
+    def _size_landmarks(self) -> None:
+        if self.fixed is not None:
+            extent = np.array(plane_shape(self.fixed)) * pixel_size(self.fixed)
+            self.landmarks.point_um = float(extent.max()) * _LANDMARK_SHARE
 
     def _inserted(self, event: Any) -> None:
         """A layer that joins a dataset goes where the dataset is."""
@@ -148,6 +154,7 @@ class RegistrationSession(QObject):
         growth = scaling((size[0] / self.fixed.scale[-2], size[1] / self.fixed.scale[-1]))
         self.fixed.scale = (*self.fixed.scale[:-2], *size)
         self.fixed.units = (*self.fixed.units[:-2], "um", "um")
+        self._size_landmarks()
         contents = self.landmarks.contents()
         if "fixed" in contents:
             numbers, points = contents["fixed"]
@@ -229,9 +236,6 @@ class RegistrationSession(QObject):
         """The next click on the canvas places a landmark."""
         self.landmarks.open()
         self.landmarks.place_moving(self.matrix)
-        if self.fixed is not None:
-            extent = np.array(plane_shape(self.fixed)) * pixel_size(self.fixed)
-            self.landmarks.set_size(float(extent.max()) * _LANDMARK_SHARE)
         self.landmarks.begin_adding(side)
 
     def remove_landmark(self, number: int) -> None:

@@ -45,6 +45,7 @@ from napari_msiclust.registration.automatic import AutomaticRegistration
 from napari_msiclust.registration.landmarks import KINDS
 
 _LARGEST_PIXEL_UM = 1e5
+_LEAST_NUMBER_WIDTH = 90
 _FILES = "Registration (*.json);;Landmarks (*.csv)"
 
 
@@ -86,6 +87,8 @@ class RegistrationWidget(QWidget):
         self.pixel_size.setSuffix(" um")
         self.pixel_size.setSpecialValueText("not known")
         self.pixel_size.setKeyboardTracking(False)
+        self.pixel_size.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.pixel_size.setMinimumWidth(_LEAST_NUMBER_WIDTH)
         self.pixel_size.setToolTip("side of a pixel of the histology; correct it where the file is wrong")
         self.kind.addItems(KINDS)
         self.kind.setCurrentText(self.session.kind)

@@ -58,6 +58,7 @@ imports: $(VENV)/lint.done  ## check that no layer imports what stands above it
 
 bench: $(VENV)/test.done  ## measure quality and speed on the shared data (long)
 	$(BIN)/python benchmarks/reading.py
+	$(DISPLAYED) $(BIN)/python benchmarks/opening.py
 	$(BIN)/python benchmarks/mutations.py
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/training.py

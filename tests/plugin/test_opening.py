@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -280,6 +281,18 @@ def test_both_polarities_come_as_stacks_of_their_own(
     assert np.isnan(np.asarray(negative.data[0])[0, 0])
     assert np.asarray(negative.data[0])[0, 1:].tolist() == [2.0] * 59
     assert not any("choose a polarity" in note.message for note in heard)
+
+
+def test_the_real_sample_opens_with_its_stain(shared_data: Path, qtbot: QtBot, viewer: Viewer) -> None:
+    folder = Path(os.environ["MSICLUST_CACHE"]) / "samples"
+    folder.mkdir(parents=True)
+    (folder / "msight").symlink_to((shared_data / "msight").resolve())
+    opened: list[str] = []
+    QTimer.singleShot(0, lambda: opened.extend(map(str, viewer.open_sample(PLUGIN, "msight"))))
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=MS)
+    _wait_for_end(qtbot, viewer.window.dock_widgets[NAME])
+    assert opened == ["H&E (not registered)"]
+    assert _names(viewer) == ["H&E (not registered)", "prostate_example ions", "prostate_example TIC"]
 
 
 def test_planes_have_a_slider_of_their_own(qtbot: QtBot, viewer: Viewer, drop: Drop, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,10 +170,14 @@ class OpeningRow(QWidget):
 
         if isinstance(outcome, Opened):
             if outcome.warnings:
-                show_warning("\n".join([f"{self.path.name}:", *outcome.warnings]))
+                show_warning(self._message(outcome.warnings))
             return
         self.damage = outcome
-        show_error("\n".join([f"{self.path}:", *(finding.in_words() for finding in outcome.findings)]))
+        show_error(self._message([finding.in_words() for finding in outcome.findings]))
+
+    def _message(self, lines: Sequence[str]) -> str:
+        """One notification; napari shows its first line until the user unfolds it."""
+        return f"{self.path.name}: " + "\n".join(lines)
 
     def _finish(self) -> None:
         self.viewer.layers.events.removed.disconnect(self._layer_removed)

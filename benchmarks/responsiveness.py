@@ -27,11 +27,11 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, QThreadPool, QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_msiclust import pipeline
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.learning.ion_clustering import Embedding, IonClustering
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
-from napari_msiclust.plugin import worker
 from napari_msiclust.plugin.layers import ion_layers
 from napari_msiclust.plugin.workbench.dock import Workbench
 from napari_msiclust.results.cluster_result import ClusterResult, build_result
@@ -167,7 +167,7 @@ def show_made(viewer: Viewer, images: IonImages, result: ClusterResult) -> Workb
         return result
 
     dock = open_dock(viewer)
-    original, worker.clustering_steps = worker.clustering_steps, finished
+    original, pipeline.clustering_steps = pipeline.clustering_steps, finished
     try:
         for data, settings, _ in ion_layers(images, Path("made.imzML")):
             viewer.add_image(data, **settings)
@@ -175,7 +175,7 @@ def show_made(viewer: Viewer, images: IonImages, result: ClusterResult) -> Workb
         until(lambda: dock.workspace.session is not None and dock.run_button.isEnabled())
         until(lambda: not dock.workspace.session.busy)
     finally:
-        worker.clustering_steps = original
+        pipeline.clustering_steps = original
     return dock
 
 

@@ -119,7 +119,7 @@ def user(qtbot: QtBot, opened: Viewer, dock: Workbench, tissue_result: object, m
         yield from ()
         return tissue_result
 
-    monkeypatch.setattr("napari_msiclust.plugin.worker.clustering_steps", finished)  # type: ignore[attr-defined]
+    monkeypatch.setattr("napari_msiclust.pipeline.clustering_steps", finished)  # type: ignore[attr-defined]
     someone = User(qtbot, opened, dock)
     QApplication.setActiveWindow(dock.window())  # there is no window manager that would
     someone.click(dock.run_button)

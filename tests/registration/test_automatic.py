@@ -93,7 +93,7 @@ def test_fluorescence_has_channels_too() -> None:
 
 
 def test_real_tissue_on_its_stain(shared_data: Path) -> None:
-    """At landmarks that were set by eye, without looking at where the automatic start puts them."""
+    """At landmarks that were set by eye, each read off in its own image."""
     folder = shared_data / "msight"
     with open_imzml(folder / "prostate_example.imzML") as file:
         images = extract_ion_images(file, cache=False)

@@ -8,9 +8,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import label
 
-from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.index import ArrayIndex, SpectrumIndex
 from napari_msiclust.msi.metadata import read_metadata
 
@@ -196,11 +194,6 @@ def _positions(index: SpectrumIndex) -> list[Finding]:
             )
         )
     return findings
-
-
-def count_regions(grid: PixelGrid) -> int:
-    """Separate groups of pixels; pixels that touch at a corner belong together."""
-    return int(label(grid.acquired, np.ones((3, 3)))[1])
 
 
 def find_contradictions(index: SpectrumIndex) -> list[Finding]:

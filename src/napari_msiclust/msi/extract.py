@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -23,7 +24,7 @@ from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.ion_list import DEFAULT_TOLERANCE, IonList, Tolerance
 from napari_msiclust.msi.peaks import PeakSettings, is_profile, peak_steps
 from napari_msiclust.msi.spectra import SpectrumBlock
-from napari_msiclust.msi.windows import Windows, WindowSums, shared_axis_members
+from napari_msiclust.msi.windows import CellSums, ColumnSums, Windows
 from napari_msiclust.progress import Progress, ProgressCallback, drain
 
 DEFAULT_MEMORY_BYTES = 512 << 20
@@ -33,7 +34,7 @@ _MOST_THREADS = 6
 
 Normalization = Literal["tic", "rms", "median"]
 NORMALIZATIONS: tuple[Normalization, ...] = ("tic", "rms", "median")
-_ToImages = Callable[[SpectrumBlock], npt.NDArray[np.float32]]
+_FillImages = Callable[[SpectrumBlock, npt.NDArray[np.float32]], None]
 
 
 def extract_ion_images(
@@ -121,17 +122,20 @@ def extraction_steps(
         order = np.argsort(axis, kind="stable")
         ions = IonList(axis[order])
     elif mz is None:
-        ions = yield from peak_steps(file, peaks or PeakSettings(), stop=stop)
+        ions = yield from _picked(file, peaks or PeakSettings(), cache=cache, stop=stop)
     else:
         ions = mz if isinstance(mz, IonList) else IonList.of(mz)
-    windows = None if order is not None else ions.windows(tolerance, with_mobility=file.has_mobility)
-    identity = ions.mz.tobytes() if windows is None else windows.to_bytes()
+    make_fill: Callable[[], _FillImages]
+    if order is None:
+        windows = ions.windows(tolerance, with_mobility=file.has_mobility)
+        identity, make_fill = windows.to_bytes(), partial(_windowed, file, axis, windows)
+    else:
+        identity, make_fill = ions.mz.tobytes(), partial(_own_axis, order)
     shape = (len(ions), len(file))
     key = image_cache.cache_key(file, identity, normalization, order is not None)
     values = image_cache.load(key) if cache else None
     if values is None or values.shape != shape:
-        to_images = _own_axis(order) if windows is None else _windowed(file, axis, windows)
-        plan = _Plan(file, to_images, shape, normalization, memory_bytes, stop)
+        plan = _Plan(file, make_fill(), shape, normalization, memory_bytes, stop)
         sink: ImageSink | None = CacheSink.if_room(key, shape) if cache else None
         values = None
         if sink is None and order is not None and normalization is None:
@@ -142,24 +146,36 @@ def extraction_steps(
     return IonImages(ions.mz, values, file.grid, ions.names, ions.table(), polarity)
 
 
-def _own_axis(order: npt.NDArray[np.intp] | None) -> _ToImages:
+def _picked(
+    file: ImzmlFile, settings: PeakSettings, *, cache: bool, stop: threading.Event | None
+) -> Generator[Progress, None, IonList]:
+    """Picked ions, or those that were picked earlier with the same settings."""
+    key = image_cache.cache_key(file, settings)
+    ions = image_cache.load_ions(key) if cache else None
+    if ions is None:
+        ions = yield from peak_steps(file, settings, stop=stop)
+        if cache:
+            image_cache.keep_ions(key, ions)
+    return ions
+
+
+def _own_axis(order: npt.NDArray[np.intp]) -> _FillImages:
     """Columns of a shared axis, by m/z."""
+    place = np.empty(len(order), np.intp)
+    place[order] = np.arange(len(order))
+    in_order = bool((place == order).all())
 
-    def take(block: SpectrumBlock) -> npt.NDArray[np.float32]:
-        values = block.intensity.reshape(len(block), -1).T
-        return values if order is None else values[order]
+    def fill(block: SpectrumBlock, images: npt.NDArray[np.float32]) -> None:
+        images[slice(None) if in_order else place] = block.intensity.reshape(len(block), -1).T
 
-    if order is not None and (np.diff(order) == 1).all():
-        order = None
-    return take
+    return fill
 
 
-def _windowed(file: ImzmlFile, axis: npt.NDArray[np.float64] | None, windows: Windows) -> _ToImages:
+def _windowed(file: ImzmlFile, axis: npt.NDArray[np.float64] | None, windows: Windows) -> _FillImages:
     """Sums within windows."""
     if axis is None or file.has_mobility:
-        return WindowSums(windows, axis)
-    members = shared_axis_members(axis, windows)
-    return lambda block: (members @ block.intensity.reshape(len(block), -1).T).astype(np.float32)
+        return CellSums(windows, axis)
+    return ColumnSums(windows, axis)
 
 
 def _in_place(file: ImzmlFile, order: npt.NDArray[np.intp]) -> npt.NDArray[np.float32] | None:
@@ -197,7 +213,7 @@ class _Plan:
     """What is read, and how."""
 
     file: ImzmlFile
-    to_images: _ToImages
+    fill: _FillImages
     shape: tuple[int, int]
     normalization: Normalization | None
     memory_bytes: int
@@ -248,16 +264,15 @@ def _read(plan: _Plan, sink: ImageSink) -> Generator[Progress, None, npt.NDArray
 def _read_tile(plan: _Plan, sink: ImageSink, edges: list[int], reference: float) -> int:
     """Read some neighbouring pixels; returns the pixel behind the last."""
     first = edges[0]
-    tile = np.empty((plan.shape[0], edges[-1] - first), np.float32)
+    tile = sink.tile(first, edges[-1])
     for begin, end in itertools.pairwise(edges):
         block = plan.file.reader.block(begin, end)
-        target = tile[:, begin - first : end - first]
-        target[:] = plan.to_images(block)
+        images = tile[:, begin - first : end - first]
+        plan.fill(block, images)
         if plan.normalization is not None:
             divisor = _divisors(block, plan.normalization)
-            target *= np.divide(reference, divisor, out=np.zeros(len(block)), where=divisor > 0).astype(
-                np.float32
-            )
+            factor = np.divide(reference, divisor, out=np.zeros(len(block)), where=divisor > 0)
+            images *= factor.astype(np.float32)
     sink.write(first, tile)
     return edges[-1]
 

@@ -27,9 +27,9 @@ def main(imzml: str, result: str, picture: str) -> None:
     viewer.window.resize(1500, 950)
     viewer.open(imzml, plugin=PLUGIN)
     viewer.open(result, plugin=PLUGIN)
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")
     settle(2)
-    widget.table.selectRow(3)
+    dock.widget.table.selectRow(3)
     settle(1)
     for name in ("mean ion images", "dominant cluster map"):
         viewer.layers[name].visible = True

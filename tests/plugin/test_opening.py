@@ -35,9 +35,7 @@ def drop(qtbot: QtBot, viewer: Viewer) -> Drop:
 
     def act(*paths: Path) -> OpeningBar:
         returned: list[object] = []
-        QTimer.singleShot(
-            0, lambda: returned.append(viewer.open([str(path) for path in paths], plugin=PLUGIN))
-        )
+        QTimer.singleShot(0, lambda: returned.append(viewer.open([str(path) for path in paths], plugin=None)))
         qtbot.waitUntil(lambda: bool(returned), timeout=MS)
         assert returned == [[]]  # the layers come later
         return viewer.window.dock_widgets[NAME]

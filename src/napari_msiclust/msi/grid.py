@@ -26,7 +26,7 @@ class PixelGrid:
     Attributes
     ----------
     shape : tuple of int
-        (H, W), rows and columns of the bounding box of all acquired pixels; of all planes together.
+        (H, W), rows and columns of the bounding box of all pixels of the file; of all planes together.
     rows, cols : ndarray of int32, shape (P,)
         0-based row and column of each pixel, in the order of the file.
     pixel_size_um : tuple of float

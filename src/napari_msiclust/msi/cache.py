@@ -71,8 +71,11 @@ def clear() -> int:
 class ImageSink(Protocol):
     """Takes ion images as they are read, a few pixels at a time, from several threads."""
 
+    def tile(self, first: int, last: int) -> FloatArray:
+        """Where to put the values (N, n) of some neighbouring pixels; it is filled with anything."""
+
     def write(self, first: int, tile: FloatArray) -> None:
-        """Put the values (N, n) of pixels from `first` on into place."""
+        """Keep the values of pixels from `first` on, once they are in their tile."""
 
     def finish(self) -> FloatArray:
         """All values (N, P)."""
@@ -93,9 +96,12 @@ class MemorySink:
     def __init__(self, shape: tuple[int, int]) -> None:
         self._values = np.empty(shape, np.float32)
 
+    def tile(self, first: int, last: int) -> FloatArray:
+        """The place itself."""
+        return self._values[:, first:last]
+
     def write(self, first: int, tile: FloatArray) -> None:
-        """Put the values (N, n) of pixels from `first` on into place."""
-        self._values[:, first : first + tile.shape[1]] = tile
+        """Nothing to do."""
 
     def finish(self) -> FloatArray:
         """All values (N, P)."""
@@ -151,11 +157,14 @@ class CacheSink:
         except OSError:
             return None
 
+    def tile(self, first: int, last: int) -> FloatArray:
+        """Memory of its own."""
+        return np.empty((self._shape[0], last - first), "<f4")
+
     def write(self, first: int, tile: FloatArray) -> None:
-        """Put the values (N, n) of pixels from `first` on into place."""
-        rows = np.ascontiguousarray(tile, dtype="<f4")
+        """Write it to the file."""
         try:
-            for ion, row in enumerate(rows):
+            for ion, row in enumerate(tile):
                 self._write_at(self._start + 4 * (ion * self._shape[1] + first), memoryview(row).cast("B"))
         except OSError as error:
             raise OutputError(

@@ -6,6 +6,9 @@ import os
 import threading
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 
 class DataFile:
     """A file opened for reading at given offsets; it keeps no position that readers could disturb.
@@ -29,7 +32,7 @@ class DataFile:
         """Close it."""
         self._stream.close()
 
-    def read(self, offset: int, size: int) -> bytes:
+    def read(self, offset: int, size: int) -> npt.NDArray[np.uint8]:
         """Bytes from an offset; fewer than asked for at the end of the file.
 
         Raises
@@ -37,18 +40,18 @@ class DataFile:
         ValueError
             The file was closed.
         """
-        parts = []
-        while size > 0:
-            part = self._read_once(offset, size)
+        buffer = np.empty(max(size, 0), np.uint8)
+        done = 0
+        while done < size:
+            part = self._read_once(offset + done, memoryview(buffer)[done:])
             if not part:
                 break
-            parts.append(part)
-            offset, size = offset + len(part), size - len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            done += part
+        return buffer[:done]
 
-    def _read_once(self, offset: int, size: int) -> bytes:
-        if hasattr(os, "pread"):
-            return os.pread(self._stream.fileno(), size, offset)
+    def _read_once(self, offset: int, buffer: memoryview) -> int:
+        if hasattr(os, "preadv"):
+            return os.preadv(self._stream.fileno(), [buffer], offset)
         with self._lock:
             self._stream.seek(offset)
-            return self._stream.read(size)
+            return self._stream.readinto(buffer)

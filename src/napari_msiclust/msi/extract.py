@@ -23,7 +23,7 @@ from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.ion_list import DEFAULT_TOLERANCE, IonList, Tolerance
 from napari_msiclust.msi.peaks import PeakSettings, is_profile, peak_steps
 from napari_msiclust.msi.spectra import SpectrumBlock
-from napari_msiclust.msi.windows import Windows, WindowSums, shared_axis_members
+from napari_msiclust.msi.windows import CellSums, ColumnSums, Windows
 from napari_msiclust.progress import Progress, ProgressCallback, drain
 
 DEFAULT_MEMORY_BYTES = 512 << 20
@@ -33,7 +33,7 @@ _MOST_THREADS = 6
 
 Normalization = Literal["tic", "rms", "median"]
 NORMALIZATIONS: tuple[Normalization, ...] = ("tic", "rms", "median")
-_ToImages = Callable[[SpectrumBlock], npt.NDArray[np.float32]]
+_FillImages = Callable[[SpectrumBlock, npt.NDArray[np.float32]], None]
 
 
 def extract_ion_images(
@@ -130,8 +130,8 @@ def extraction_steps(
     key = image_cache.cache_key(file, identity, normalization, order is not None)
     values = image_cache.load(key) if cache else None
     if values is None or values.shape != shape:
-        to_images = _own_axis(order) if windows is None else _windowed(file, axis, windows)
-        plan = _Plan(file, to_images, shape, normalization, memory_bytes, stop)
+        fill = _windowed(file, axis, windows) if windows is not None else _own_axis(order)
+        plan = _Plan(file, fill, shape, normalization, memory_bytes, stop)
         sink: ImageSink | None = CacheSink.if_room(key, shape) if cache else None
         values = None
         if sink is None and order is not None and normalization is None:
@@ -142,24 +142,22 @@ def extraction_steps(
     return IonImages(ions.mz, values, file.grid, ions.names, ions.table(), polarity)
 
 
-def _own_axis(order: npt.NDArray[np.intp] | None) -> _ToImages:
+def _own_axis(order: npt.NDArray[np.intp]) -> _FillImages:
     """Columns of a shared axis, by m/z."""
+    in_order = bool((np.diff(order) == 1).all())
 
-    def take(block: SpectrumBlock) -> npt.NDArray[np.float32]:
+    def fill(block: SpectrumBlock, images: npt.NDArray[np.float32]) -> None:
         values = block.intensity.reshape(len(block), -1).T
-        return values if order is None else values[order]
+        images[:] = values if in_order else values[order]
 
-    if order is not None and (np.diff(order) == 1).all():
-        order = None
-    return take
+    return fill
 
 
-def _windowed(file: ImzmlFile, axis: npt.NDArray[np.float64] | None, windows: Windows) -> _ToImages:
+def _windowed(file: ImzmlFile, axis: npt.NDArray[np.float64] | None, windows: Windows) -> _FillImages:
     """Sums within windows."""
     if axis is None or file.has_mobility:
-        return WindowSums(windows, axis)
-    members = shared_axis_members(axis, windows)
-    return lambda block: (members @ block.intensity.reshape(len(block), -1).T).astype(np.float32)
+        return CellSums(windows, axis)
+    return ColumnSums(windows, axis)
 
 
 def _in_place(file: ImzmlFile, order: npt.NDArray[np.intp]) -> npt.NDArray[np.float32] | None:
@@ -197,7 +195,7 @@ class _Plan:
     """What is read, and how."""
 
     file: ImzmlFile
-    to_images: _ToImages
+    fill: _FillImages
     shape: tuple[int, int]
     normalization: Normalization | None
     memory_bytes: int
@@ -248,16 +246,15 @@ def _read(plan: _Plan, sink: ImageSink) -> Generator[Progress, None, npt.NDArray
 def _read_tile(plan: _Plan, sink: ImageSink, edges: list[int], reference: float) -> int:
     """Read some neighbouring pixels; returns the pixel behind the last."""
     first = edges[0]
-    tile = np.empty((plan.shape[0], edges[-1] - first), np.float32)
+    tile = sink.tile(first, edges[-1])
     for begin, end in itertools.pairwise(edges):
         block = plan.file.reader.block(begin, end)
-        target = tile[:, begin - first : end - first]
-        target[:] = plan.to_images(block)
+        images = tile[:, begin - first : end - first]
+        plan.fill(block, images)
         if plan.normalization is not None:
             divisor = _divisors(block, plan.normalization)
-            target *= np.divide(reference, divisor, out=np.zeros(len(block)), where=divisor > 0).astype(
-                np.float32
-            )
+            factor = np.divide(reference, divisor, out=np.zeros(len(block)), where=divisor > 0)
+            images *= factor.astype(np.float32)
     sink.write(first, tile)
     return edges[-1]
 

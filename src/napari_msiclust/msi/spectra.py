@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ _LEAST_USED = 0.5
 _DOUBLE = np.dtype(np.float64)
 
 FloatArray = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +161,7 @@ class SpectrumReader:
         """
         starts = np.zeros(last - first + 1, np.int64)
         np.cumsum(self.index.intensity.lengths[first:last], out=starts[1:])
-        raw: dict[DataFile, tuple[int, bytes] | None] = {}
+        raw: dict[DataFile, tuple[int, Bytes] | None] = {}
         for source in {part.source for part in self._parts()}:
             raw[source] = _span([part for part in self._parts() if part.source is source], first, last)
         intensity = self._run(self._intensity, first, last, raw[self._intensity.source])
@@ -180,21 +181,17 @@ class SpectrumReader:
             repaired,
         )
 
-    def _run(self, part: _Stored, first: int, last: int, span: tuple[int, bytes] | None) -> npt.NDArray[Any]:
+    def _run(self, part: _Stored, first: int, last: int, span: tuple[int, Bytes] | None) -> npt.NDArray[Any]:
         """The arrays of neighbouring pixels, joined."""
         span = span or _span([part], first, last)
         if span is None:  # they lie far apart
-            pieces: Sequence[npt.NDArray[Any]] = [self._one(part, pixel) for pixel in range(first, last)]
-        elif (joined := _one_piece(part.index, first, last, *span)) is not None:
-            return joined.astype(part.dtype)
-        else:
-            pieces = _views(part.index, first, last, *span) or [
-                self._decode(part, pixel, span[1], span[0]) for pixel in range(first, last)
-            ]
+            joined: npt.NDArray[Any] | None = np.concatenate([self._one(part, k) for k in range(first, last)])
+        elif (joined := _joined(part.index, first, last, *span)) is None:
+            joined = np.concatenate([self._decode(part, k, span[1], span[0]) for k in range(first, last)])
         with np.errstate(invalid="ignore", over="ignore"):
-            return np.concatenate(pieces, dtype=part.dtype, casting="unsafe")
+            return np.require(joined, part.dtype, ("C", "ALIGNED", "WRITEABLE"))
 
-    def _decode(self, part: _Stored, pixel: int, raw: bytes, start: int) -> npt.NDArray[np.generic]:
+    def _decode(self, part: _Stored, pixel: int, raw: Bytes, start: int) -> npt.NDArray[np.generic]:
         """One array from bytes that begin at `start` in the file."""
         index = part.index
         kind, length = index.kinds[index.kind[pixel]], int(index.lengths[pixel])
@@ -218,7 +215,7 @@ class SpectrumReader:
             ) from error
 
 
-def _span(parts: list[_Stored], first: int, last: int) -> tuple[int, bytes] | None:
+def _span(parts: list[_Stored], first: int, last: int) -> tuple[int, Bytes] | None:
     """The bytes that hold all arrays of neighbouring pixels; None if these lie far apart."""
     run = slice(first, last)
     low = min(int(part.index.offsets[run].min()) for part in parts)
@@ -229,34 +226,22 @@ def _span(parts: list[_Stored], first: int, last: int) -> tuple[int, bytes] | No
     return low, parts[0].source.read(low, high - low)
 
 
-def _views(
-    index: ArrayIndex, first: int, last: int, start: int, raw: bytes
-) -> list[npt.NDArray[np.generic]] | None:
-    """Uncompressed arrays of one kind as views on the bytes; None for others."""
+def _joined(
+    index: ArrayIndex, first: int, last: int, start: int, raw: Bytes
+) -> npt.NDArray[np.generic] | None:
+    """Uncompressed arrays of one kind, end to end, from bytes that begin at `start`; None for others.
+
+    They are a view on the bytes where they follow each other without a gap.
+    """
     run = slice(first, last)
     kind = index.kinds[index.kind[first]]
-    if kind.zlib or (index.kind[run] != index.kind[first]).any():
+    begins, lengths = index.offsets[run] - start, index.lengths[run]
+    ends = begins + lengths * kind.dtype.itemsize
+    if kind.zlib or (index.kind[run] != index.kind[first]).any() or ends.max() > len(raw):
         return None
-    if int((index.offsets[run] + index.lengths[run] * kind.dtype.itemsize).max()) - start > len(raw):
-        return None
-    places = zip((index.offsets[run] - start).tolist(), index.lengths[run].tolist(), strict=True)
-    return [np.frombuffer(raw, kind.dtype, length, begin) for begin, length in places if length]
-
-
-def _one_piece(
-    index: ArrayIndex, first: int, last: int, start: int, raw: bytes
-) -> npt.NDArray[np.generic] | None:
-    """Arrays of one kind that follow each other without a gap, as one; None if they do not."""
-    run = slice(first, last)
-    kind, number = index.kinds[index.kind[first]], index.kind[first]
-    offsets, sizes = index.offsets[run], index.encoded_lengths[run]
-    if kind.zlib or (index.kind[run] != number).any():
-        return None
-    if (sizes != index.lengths[run] * kind.dtype.itemsize).any() or (
-        offsets[1:] != offsets[:-1] + sizes[:-1]
-    ).any():
-        return None
-    count, begin = int(index.lengths[run].sum()), int(offsets[0]) - start
-    if begin + count * kind.dtype.itemsize > len(raw):
-        return None
-    return np.frombuffer(raw, kind.dtype, count, begin)
+    if not lengths.any():
+        return np.empty(0, kind.dtype)
+    if (begins[1:] == ends[:-1]).all():
+        return np.frombuffer(raw, kind.dtype, int(lengths.sum()), int(begins[0]))
+    places = zip(begins.tolist(), lengths.tolist(), strict=True)
+    return np.concatenate([np.frombuffer(raw, kind.dtype, length, begin) for begin, length in places if length])

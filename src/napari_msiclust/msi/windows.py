@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
 
 from napari_msiclust.msi.intervals import Intervals
 from napari_msiclust.msi.spectra import SpectrumBlock
@@ -39,8 +39,24 @@ class Windows:
         return b"|".join(b"" if part is None else part.tobytes() for part in parts)
 
 
-class WindowSums:
-    """Sums the intensities within windows, for blocks of spectra.
+@dataclass(frozen=True, eq=False)
+class _Members:
+    """Which numbered things belong to each of N windows: window k has `numbers[first[k]:first[k + 1]]`."""
+
+    first: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, members: list[npt.NDArray[np.intp]]) -> Self:
+        """Members given as one array for each window."""
+        first = np.zeros(len(members) + 1, np.int64)
+        np.cumsum([len(own) for own in members], out=first[1:])
+        numbers = np.concatenate(members) if members else np.empty(0)
+        return cls(first, numbers.astype(np.int32))
+
+
+class CellSums:
+    """Sums the intensities within windows, for spectra that each have their own m/z.
 
     The ends of all windows cut the plane of m/z and mobility into cells. Each value of a spectrum is
     put into its cell, and the cells of each window are added up.
@@ -49,7 +65,7 @@ class WindowSums:
     ----------
     windows : Windows
     axis : ndarray of float64, shape (M,), optional
-        The m/z of all spectra, where they share them.
+        The m/z of all spectra, where they share them and only mobility differs.
     """
 
     def __init__(self, windows: Windows, axis: FloatArray | None = None) -> None:
@@ -66,38 +82,27 @@ class WindowSums:
                 (own[:, None] * across + np.arange(begin, end)).ravel()
                 for own, begin, end in zip(cells, lower, upper, strict=True)
             ]
-        self._count = len(windows)
-        every = np.concatenate(cells) if cells else np.empty(0, np.int64)
-        owner = np.repeat(np.arange(len(cells)), [len(own) for own in cells])
-        used, number = np.unique(every, return_inverse=True)
-        column = np.full((len(mz_edges) + 1) * across, len(used), np.int32)  # the last takes the rest
-        column[used] = np.arange(len(used), dtype=np.int32)
-        self._columns = len(used) + 1
-        self._column = column
-        self._mz = Intervals(mz_edges, column if self._mobility is None else None)
-        # Most windows are one cell; where windows overlap, further cells are added, rank by rank.
-        rank = np.concatenate([np.arange(len(own)) for own in cells]) if cells else np.empty(0, np.int64)
-        self._ranks = [
-            (owner[rank == level], number[rank == level]) for level in range(int(rank.max(initial=-1)) + 1)
-        ]
+        members = _Members.of(cells)
+        used, number = np.unique(members.numbers, return_inverse=True)
+        self._members = _Members(members.first, number.astype(np.int32))
+        self._cells = len(used) + 1  # the last takes the rest
+        self._number = np.full((len(mz_edges) + 1) * across, len(used), np.int32)
+        self._number[used] = np.arange(len(used), dtype=np.int32)
+        self._mz = Intervals(mz_edges, self._number if self._mobility is None else None)
 
-    def __call__(self, block: SpectrumBlock) -> npt.NDArray[np.float32]:
-        """Sums of a block's spectra; shape (N, n)."""
+    def __call__(self, block: SpectrumBlock, images: npt.NDArray[np.float32]) -> None:
+        """Fill the images (N, n) of a block's spectra."""
+        from napari_msiclust.msi import kernels
+
         mz = block.mz if self._axis is None else np.tile(self._axis, len(block))
-        column = self._mz.locate(mz)
+        cell = self._mz.locate(mz)
         if self._mobility is not None and block.mobility is not None:
-            place = column * self._mobility.count + self._mobility.locate(block.mobility)
-            column = self._column.take(place)
-        starts = block.starts.astype(np.int32)
-        sparse = csr_matrix((block.intensity, column, starts), shape=(len(block), self._columns))
-        cells = sparse.toarray(order="F").T
-        images = np.zeros((self._count, len(block)), block.intensity.dtype)
-        for window, cell in self._ranks:
-            if len(window) == self._count:
-                images = cells[cell]
-            else:
-                images[window] += cells[cell]
-        return images.astype(np.float32, copy=False)
+            place = cell * self._mobility.count + self._mobility.locate(block.mobility)
+            cell = self._number.take(place)
+        members = self._members
+        kernels.sum_cells(
+            cell, block.intensity, block.starts, self._cells, members.first, members.numbers, images
+        )
 
 
 def _cut(low: FloatArray, high: FloatArray) -> tuple[FloatArray, npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -107,12 +112,26 @@ def _cut(low: FloatArray, high: FloatArray) -> tuple[FloatArray, npt.NDArray[np.
     return edges, np.searchsorted(edges, low) + 1, np.searchsorted(edges, behind) + 1
 
 
-def shared_axis_members(axis: FloatArray, windows: Windows) -> csr_matrix:
-    """For an axis (M,) that all pixels share: which values belong to which window; (N, M) of 0 and 1."""
-    order = np.argsort(axis, kind="stable")
-    first = np.searchsorted(axis[order], windows.low)
-    last = np.searchsorted(axis[order], windows.high, "right")
-    columns = [order[begin:end] for begin, end in zip(first, last, strict=True)]
-    owner = np.repeat(np.arange(len(columns)), [len(own) for own in columns])
-    every = np.concatenate(columns) if columns else np.empty(0, np.intp)
-    return csr_matrix((np.ones(len(every)), (owner, every)), shape=(len(columns), len(axis)))
+class ColumnSums:
+    """Sums the intensities within windows, for spectra that share an axis.
+
+    Parameters
+    ----------
+    windows : Windows
+        Of m/z.
+    axis : ndarray of float64, shape (M,)
+        In any order.
+    """
+
+    def __init__(self, windows: Windows, axis: FloatArray) -> None:
+        order = np.argsort(axis, kind="stable")
+        first = np.searchsorted(axis[order], windows.low)
+        last = np.searchsorted(axis[order], windows.high, "right")
+        self._members = _Members.of([order[begin:end] for begin, end in zip(first, last, strict=True)])
+
+    def __call__(self, block: SpectrumBlock, images: npt.NDArray[np.float32]) -> None:
+        """Fill the images (N, n) of a block's spectra."""
+        from napari_msiclust.msi import kernels
+
+        values = block.intensity.reshape(len(block), -1)
+        kernels.sum_columns(values, self._members.first, self._members.numbers, images)

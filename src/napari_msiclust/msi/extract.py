@@ -144,11 +144,12 @@ def extraction_steps(
 
 def _own_axis(order: npt.NDArray[np.intp]) -> _FillImages:
     """Columns of a shared axis, by m/z."""
-    in_order = bool((np.diff(order) == 1).all())
+    place = np.empty(len(order), np.intp)
+    place[order] = np.arange(len(order))
+    in_order = bool((place == order).all())
 
     def fill(block: SpectrumBlock, images: npt.NDArray[np.float32]) -> None:
-        values = block.intensity.reshape(len(block), -1).T
-        images[:] = values if in_order else values[order]
+        images[slice(None) if in_order else place] = block.intensity.reshape(len(block), -1).T
 
     return fill
 

@@ -40,8 +40,8 @@ class Intervals:
         # neighbouring bucket of its own, but always into the same one as an edge of the same value.
         places = np.array(edges, dtype=np.float64)
         places[finite] = inner * self._scale + self._shift if finite.any() else 0.0
-        buckets = np.clip(places, 0.0, _BUCKETS + 1.0).astype(np.int64)
-        self._before = np.searchsorted(buckets, np.arange(_BUCKETS + 3)).astype(np.int32)
+        held = np.bincount(np.clip(places, 0, _BUCKETS + 1).astype(np.int64), minlength=_BUCKETS + 2)
+        self._before = np.concatenate(([0], np.cumsum(held))).astype(np.int32)
 
     def locate(self, values: FloatArray) -> IntArray:
         """Code of the interval of each value (V,); the first one's for what is not a number."""

@@ -166,7 +166,8 @@ class SpectrumReader:
             raw[source] = _span([part for part in self._parts() if part.source is source], first, last)
         intensity = self._run(self._intensity, first, last, raw[self._intensity.source])
         with np.errstate(invalid="ignore", over="ignore"):
-            repaired = not np.isfinite(intensity.sum(dtype=np.float64))
+            doubtful = not np.isfinite(intensity.sum())
+        repaired = doubtful and not np.isfinite(intensity).all()
         if repaired:
             intensity = np.nan_to_num(intensity, posinf=0.0, neginf=0.0)
         return SpectrumBlock(
@@ -178,7 +179,7 @@ class SpectrumReader:
             None
             if self._mobility is None
             else self._run(self._mobility, first, last, raw[self._mobility.source]),
-            repaired,
+            bool(repaired),
         )
 
     def _run(self, part: _Stored, first: int, last: int, span: tuple[int, Bytes] | None) -> npt.NDArray[Any]:

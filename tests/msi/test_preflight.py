@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from napari_msiclust.errors import FileFormatError
+from napari_msiclust.msi.imzml import open_imzml
 from napari_msiclust.msi.preflight import examine
 from tests.conftest import WriteImzml
 
@@ -63,3 +66,45 @@ def test_an_exchanged_ibd_is_noticed(write_imzml: WriteImzml) -> None:
     ibd = path.with_suffix(".ibd")
     ibd.write_bytes(bytes(16) + ibd.read_bytes()[16:])
     assert "another UUID" in _faults(path, "warning")
+
+
+def _peak_lists(*, by_intensity: bool = False) -> list[tuple[list[float], list[float]]]:
+    rng = np.random.default_rng(0)
+    spectra = []
+    for _ in range(30):
+        mz = np.sort(np.linspace(100, 900, 20) * (1 + rng.normal(0, 2e-6, 20)))
+        intensity = np.ceil(rng.exponential(50, 20))
+        order = np.argsort(intensity, kind="stable") if by_intensity else np.arange(20)
+        spectra.append((mz[order].tolist(), intensity[order].tolist()))
+    return spectra
+
+
+@pytest.mark.parametrize("mode", ["processed", "continuous"])
+def test_exchanged_terms_are_an_error(write_imzml: WriteImzml, mode: str) -> None:
+    spectra = _peak_lists()
+    axis = spectra[0][0]
+    path = write_imzml(
+        [(axis if mode == "continuous" else mz, intensity) for mz, intensity in spectra],
+        [(k + 1, 1) for k in range(30)],
+        mode=mode,
+        mz_dtype=np.float64,
+    )
+    assert examine(path).usable
+    text = path.read_text(encoding="ISO-8859-1")
+    for old, new in (("MS:1000514", "?"), ("MS:1000515", "MS:1000514"), ("?", "MS:1000515")):
+        text = text.replace(f'"{old}"', f'"{new}"')
+    path.write_text(text, encoding="ISO-8859-1")
+    report = examine(path)
+    assert not report.usable
+    assert "m/z and intensity are exchanged" in _faults(path, "error")
+    with pytest.raises(FileFormatError, match="exchange the terms"):
+        open_imzml(path)
+    with open_imzml(path, damaged=True) as file:
+        assert file.spectrum(0)[1].tolist() == axis
+
+
+def test_peak_lists_by_intensity_are_not_exchanged(write_imzml: WriteImzml) -> None:
+    path = write_imzml(_peak_lists(by_intensity=True), [(k + 1, 1) for k in range(30)], mz_dtype=np.float64)
+    report = examine(path)
+    assert report.usable
+    assert "not sorted" in _faults(path, "note")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from napari_msiclust.errors import FileFormatError, InputError
 from napari_msiclust.msi.data_file import DataFile
+from napari_msiclust.msi.exchanged import find_exchange
 from napari_msiclust.msi.faults import Finding, find_faults, find_polarities, readable_pixels
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.index import SpectrumIndex
@@ -222,6 +223,8 @@ def _find(path: Path, *, damaged: bool) -> _Found:
     findings = find_faults(index, ibd_path)
     if damaged:
         index = _readable(index, ibd_path)
+    if all(finding.severity != "error" for finding in findings):
+        findings += find_exchange(index, ibd_path)
     for finding in findings:
         if finding.severity == "error" and not (damaged and finding.recoverable):
             raise FileFormatError(finding.fault, fix=finding.fix, path=finding.path or path)

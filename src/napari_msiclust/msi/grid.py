@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_msiclust.errors import InputError
+from napari_msiclust.msi.regions import find_regions
 
 _GAP = 2  # pixels between the planes of a three-dimensional experiment
 
@@ -145,6 +147,21 @@ class PixelGrid:
         return acquired
 
     @property
+    def _plane_numbers(self) -> npt.NDArray[np.int32]:
+        """Which of `planes` each pixel (P,) lies in."""
+        height, width = self.plane_shape
+        across = _tiles_across(len(self.planes), height, width)
+        return self.rows // (height + _GAP) * across + self.cols // (width + _GAP)
+
+    @cached_property
+    def regions(self) -> npt.NDArray[np.int32]:
+        """Region of each pixel, in the order of the file; int32, shape (P,), from 1 on.
+
+        Regions lie apart by more than two missing pixels, or in different planes (see `find_regions`).
+        """
+        return find_regions(self.rows, self.cols, self._plane_numbers)
+
+    @property
     def physical_pixel_size_um(self) -> tuple[float, float] | None:
         """(height, width) of a pixel in micrometres; None if unknown."""
         return self.pixel_size_um if self.pixel_size_known else None
@@ -173,7 +190,10 @@ class PixelGrid:
         return image
 
     def to_dict(self) -> dict[str, Any]:
-        """The grid as plain JSON values (grid.json); rows and columns within each pixel's plane."""
+        """The grid as plain JSON values (grid.json); rows and columns within each pixel's plane.
+
+        `planes` and `plane` are there if there are several planes, `regions` if there are several regions.
+        """
         height, width = self.plane_shape
         facts: dict[str, Any] = {
             "shape": [height, width],
@@ -183,9 +203,9 @@ class PixelGrid:
             "origin": list(self.origin),
         }
         if len(self.planes) > 1:
-            across = _tiles_across(len(self.planes), height, width)
-            plane = self.rows // (height + _GAP) * across + self.cols // (width + _GAP)
-            facts |= {"planes": list(self.planes), "plane": plane.tolist()}
+            facts |= {"planes": list(self.planes), "plane": self._plane_numbers.tolist()}
+        if self.regions.max() > 1:
+            facts["regions"] = self.regions.tolist()
         return facts
 
 

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import label
 
 from napari_msiclust.errors import MsiclustError
 from napari_msiclust.msi.faults import Finding
-from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.imzml import ImzmlFile
 from napari_msiclust.msi.open_file import open_msi
 
 _SAMPLE = 200
+_MOST_NAMED = 8
 _HASHES = {"IMS:1000090": "md5", "IMS:1000091": "sha1", "IMS:1000092": "sha256"}
 
 
@@ -58,7 +57,7 @@ def examine(
             file = open_msi(path, damaged=True)
         with file:
             findings, facts = [*file.findings], _facts(file)
-            findings += _sampled_findings(file)
+            findings += _region_findings(file) + _sampled_findings(file)
             if verify:
                 findings.append(_checksum_finding(file, progress))
     except MsiclustError as error:
@@ -76,7 +75,7 @@ def _facts(file: ImzmlFile) -> dict[str, Any]:
         "pixels": len(file),
         "shape": list(file.grid.plane_shape),
         "planes": len(file.grid.planes),
-        "regions": count_regions(file.grid),
+        "regions": int(file.grid.regions.max()),
         "pixel_size_um": list(metadata.pixel_size_um) if metadata.pixel_size_known else None,
         "mode": metadata.mode,
         "spectrum_type": metadata.spectrum_type,
@@ -96,11 +95,6 @@ def _facts(file: ImzmlFile) -> dict[str, Any]:
     return facts
 
 
-def count_regions(grid: PixelGrid) -> int:
-    """Separate groups of pixels; pixels that touch at a corner belong together."""
-    return int(label(grid.acquired, np.ones((3, 3)))[1])
-
-
 def _dtypes(file: ImzmlFile, part: str) -> list[str]:
     kinds = getattr(file.index, part).kinds
     return [kind.dtype.name + (" zlib" if kind.zlib else "") for kind in kinds]
@@ -110,6 +104,21 @@ def _sample(file: ImzmlFile) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any,
     """Evenly spread spectra; one is enough where all share an axis."""
     count = min(_SAMPLE, len(file))
     return [file.spectrum(int(pixel)) for pixel in np.linspace(0, len(file) - 1, count)]
+
+
+def _region_findings(file: ImzmlFile) -> list[Finding]:
+    """Several regions, with the number of pixels of each."""
+    pixels = np.bincount(file.grid.regions)[1:].tolist()
+    if len(pixels) <= len(file.grid.planes):
+        return []
+    sizes = ", ".join(map(str, pixels[:_MOST_NAMED])) + (", ..." if len(pixels) > _MOST_NAMED else "")
+    return [
+        Finding(
+            "note",
+            f"{len(pixels)} regions lie apart, of {sizes} pixels",
+            "they are clustered together; the grid.json of msiclust extract names the region of each pixel",
+        )
+    ]
 
 
 def _sampled_findings(file: ImzmlFile) -> list[Finding]:

@@ -17,13 +17,14 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from large_files import IONS, PEAKS, write_continuous, write_processed
 
+from large_files import IONS, PEAKS, write_continuous, write_processed
 from napari_msiclust.msi.extract import extract_ion_images
 from napari_msiclust.msi.imzml import open_imzml
 from napari_msiclust.msi.scan import read_index
@@ -47,10 +48,10 @@ class Took:
     wall: float = np.inf
     processor: float = np.inf
 
-    def time(self, work: Callable[[], object]) -> object:
+    def time(self, work: Callable[..., Any], *arguments: object, **settings: object) -> Any:
         """One turn; returns what the work does."""
         wall, processor = time.perf_counter(), time.process_time()
-        result = work()
+        result = work(*arguments, **settings)
         self.wall = min(self.wall, time.perf_counter() - wall)
         self.processor = min(self.processor, time.process_time() - processor)
         return result
@@ -85,8 +86,8 @@ def pyimzml_loop(parser: object, ions: Floats, pixels: int) -> Images:
 def index_ratio(path: Path, label: str, rounds: int) -> None:
     ours, theirs = Took(), Took()
     for _ in range(rounds):
-        index = ours.time(lambda: read_index(path))
-        theirs.time(lambda: pyimzml_parser(path))
+        index = ours.time(read_index, path)
+        theirs.time(pyimzml_parser, path)
     code = (
         f"{_PEAK} from pathlib import Path; from napari_msiclust.msi.scan import read_index;"
         f"before = status('VmRSS'); spectra = len(read_index(Path({str(path)!r})));"
@@ -101,9 +102,7 @@ def index_ratio(path: Path, label: str, rounds: int) -> None:
 
 def _in_new_process(code: str, **environment: str) -> str:
     command = [sys.executable, "-c", code]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env=os.environ | environment
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | environment)
     return done.stdout
 
 
@@ -125,23 +124,22 @@ def extraction_ratios(folder: Path, pixels: int, rounds: int, with_imzy: bool) -
     opening, ours, cached, parsing, loop, imzy = (Took() for _ in range(6))
     os.environ["MSICLUST_CACHE"] = str(folder / "cache")
     for turn in range(rounds):
-        with opening.time(lambda: open_imzml(path)) as file:  # type: ignore[attr-defined]
-            values = ours.time(lambda: extract_ion_images(file, ions, tolerance_ppm=PPM, cache=False).values)
-        parser = parsing.time(lambda: pyimzml_parser(path))
-        expected = loop.time(lambda: pyimzml_loop(parser, ions, pixels))
+        with opening.time(open_imzml, path) as file:
+            values = ours.time(extract_ion_images, file, ions, tolerance_ppm=PPM, cache=False).values
+        parser = parsing.time(pyimzml_parser, path)
+        expected = loop.time(pyimzml_loop, parser, ions, pixels)
         if turn == 0:
-            np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-3)  # type: ignore[arg-type]
+            np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-3)
         del values, parser
         if with_imzy:
-            found = imzy.time(_imzy_images(path, ions))
-            if turn == 0:
-                flat = np.asarray(found).reshape(len(ions), -1)[:, :pixels]
-                unequal = 1 - float(np.isclose(flat, expected, rtol=1e-4, atol=1e-2).mean())  # type: ignore[arg-type]
-            del found
+            found = imzy.time(_imzy_reader(path).get_ion_images, ions, ppm=PPM, silent=True)
+            flat = np.asarray(found).reshape(len(ions), -1)[:, :pixels]
+            unequal = 1 - float(np.isclose(flat, expected, rtol=1e-4, atol=1e-2).mean())
+            del found, flat
         del expected
         tolerance = PPM * (1 - 1e-9 * turn)  # so that the cache does not have it yet
         with open_imzml(path) as file:
-            cached.time(lambda: extract_ion_images(file, ions, tolerance_ppm=tolerance))
+            cached.time(extract_ion_images, file, ions, tolerance_ppm=tolerance)
     print(
         f"{IONS} ions, processed, {pixels} pixels, values equal: {ours}, pyimzML loop {loop}: "
         f"{ours.against(loop)} (target 4)"
@@ -150,18 +148,17 @@ def extraction_ratios(folder: Path, pixels: int, rounds: int, with_imzy: bool) -
     print(f"  into the cache on disk: {cached}: {cached.against(loop)}")
     if with_imzy:
         print(
-            f"  imzy get_ion_images: {imzy}: {ours.against(imzy)} (target 10); {unequal:.4%} of the values differ, "
-            "as imzy rounds the ends of its windows to 0.0001"
+            f"  imzy get_ion_images: {imzy}: {ours.against(imzy)} (target 10); {unequal:.4%} of the values "
+            "differ, as imzy rounds the ends of its windows to 0.0001"
         )
     for part in (path, path.with_suffix(".ibd")):
         part.unlink()
 
 
-def _imzy_images(path: Path, ions: Floats) -> Callable[[], object]:
+def _imzy_reader(path: Path) -> Any:
     from imzy import get_reader
 
-    reader = get_reader(path)
-    return lambda: reader.get_ion_images(ions, ppm=PPM, silent=True)
+    return get_reader(path)
 
 
 def continuous_ratio(path: Path, rounds: int) -> None:
@@ -169,8 +166,8 @@ def continuous_ratio(path: Path, rounds: int) -> None:
     plain, ours = Took(), Took()
     with open_imzml(path) as file:
         for _ in range(5 * rounds):
-            plain.time(lambda: np.fromfile(ibd, np.float32))
-            ours.time(lambda: extract_ion_images(file, cache=False))
+            plain.time(np.fromfile, ibd, np.float32)
+            ours.time(extract_ion_images, file, cache=False)
     print(
         f"continuous extraction: {ours}, numpy.fromfile {plain}: "
         f"{ours.wall / plain.wall:.1f}x its time (target at most 3)"
@@ -178,19 +175,18 @@ def continuous_ratio(path: Path, rounds: int) -> None:
 
 
 def in_place_cost(folder: Path, pixels: int, ions: int, rounds: int) -> None:
-    """A view on the .ibd against ion images of their own: each is one piece there, one number per spectrum here."""
+    """A view on the .ibd, where an image is one number of every spectrum, against images in one piece."""
     path = folder / "continuous.imzML"
     write_continuous(path, pixels, ions)
     making, copying, one, one_copied, every, every_copied = (Took() for _ in range(6))
     with open_imzml(path) as file:
         for _ in range(rounds):
-            view = making.time(lambda: extract_ion_images(file, cache=False))
-            copy = copying.time(lambda: np.ascontiguousarray(view.values))  # type: ignore[attr-defined]
-            one.time(lambda: view.image(ions // 2))  # type: ignore[attr-defined]
-            every.time(lambda: view.mean_intensity())  # type: ignore[attr-defined]
-            mine = type(view)(view.mz, copy, view.grid)  # type: ignore[attr-defined, call-arg]
-            one_copied.time(lambda: mine.image(ions // 2))  # type: ignore[attr-defined]
-            every_copied.time(lambda: mine.mean_intensity())  # type: ignore[attr-defined]
+            view = making.time(extract_ion_images, file, cache=False)
+            copy = replace(view, values=copying.time(np.ascontiguousarray, view.values))
+            one.time(view.image, ions // 2)
+            one_copied.time(copy.image, ions // 2)
+            every.time(view.mean_intensity)
+            every_copied.time(copy.mean_intensity)
     print(
         f"in place, {pixels} pixels x {ions} m/z: {making}, a copy of it {copying} more; "
         f"one image {one}, of the copy {one_copied}; all images in blocks {every}, of the copy {every_copied}"
@@ -206,8 +202,9 @@ def memory(folder: Path, pixels: int, rounds: int) -> None:
     for _ in range(rounds):
         for number, path in enumerate(paths):
             code = (
-                f"{_PEAK} import time, numpy as np; from napari_msiclust import open_imzml, extract_ion_images;"
-                f"from napari_msiclust.msi import kernels; ions = np.load({str(folder / 'ions.npy')!r});"
+                f"{_PEAK} import time, numpy as np; from napari_msiclust.msi import kernels;"
+                "from napari_msiclust import open_imzml, extract_ion_images;"
+                f"ions = np.load({str(folder / 'ions.npy')!r});"
                 f"t, c = time.perf_counter(), time.process_time(); f = open_imzml({str(path)!r});"
                 f"extract_ion_images(f, ions, tolerance_ppm={PPM});"
                 "print(time.perf_counter() - t, time.process_time() - c, status('VmHWM') / 1e6)"

@@ -13,6 +13,8 @@ from napari_msiclust.msi import cache
 from napari_msiclust.msi.extract import extract_ion_images
 from napari_msiclust.msi.imzml import open_imzml
 from napari_msiclust.msi.ion_list import IonList
+from napari_msiclust.msi.peaks import PeakSettings
+from napari_msiclust.msi.windows import Windows
 from napari_msiclust.progress import Progress
 from tests.conftest import WriteImzml
 from tests.imzml_files import Layout, MadeSpectrum, write_made
@@ -164,3 +166,49 @@ def test_a_fault_leaves_nothing_in_the_cache(write_imzml: WriteImzml) -> None:
     with open_imzml(path) as file, pytest.raises(FileFormatError, match="spectrum 2 are damaged"):
         extract_ion_images(file, [100.0], normalization="tic")
     assert list((cache.cache_folder() / "ion-images").iterdir()) == []
+
+
+def _processed(write_imzml: WriteImzml) -> Path:
+    rng = np.random.default_rng(0)
+    ions = np.array([150.0, 400.0, 900.0])
+    spectra = [(np.sort(ions * (1 + rng.normal(0, 1e-6, 3))), [10.0, 20.0, 30.0]) for _ in range(60)]
+    return write_imzml(spectra, [(k + 1, 1) for k in range(60)], mz_dtype=np.float64)
+
+
+def test_picked_ions_are_kept_with_the_images(write_imzml: WriteImzml) -> None:
+    path = _processed(write_imzml)
+    stages: list[set[str]] = []
+    found = []
+    for settings in (PeakSettings(), PeakSettings(), PeakSettings(max_peaks=2)):
+        steps: list[Progress] = []
+        with open_imzml(path) as file:
+            found.append(extract_ion_images(file, peaks=settings, progress=steps.append))
+        stages.append({step.stage for step in steps})
+    assert "picking peaks" in stages[0]
+    assert not stages[1]
+    assert "picking peaks" in stages[2]
+    first, again, fewer = found
+    assert again.mz.tolist() == first.mz.tolist()
+    assert again.columns.equals(first.columns)
+    assert len(fewer) == 2
+
+
+def test_a_broken_entry_of_the_cache_is_made_again(write_imzml: WriteImzml) -> None:
+    path = _processed(write_imzml)
+    with open_imzml(path) as file:
+        first = extract_ion_images(file)
+        for entry in (cache.cache_folder() / "ion-images").iterdir():
+            entry.write_bytes(entry.read_bytes()[:20])
+        again = extract_ion_images(file)
+    assert again.mz.tolist() == first.mz.tolist()
+
+
+def test_ions_survive_being_stored() -> None:
+    windows = Windows(np.array([1.0]), np.array([2.0]), np.array([-np.inf]), np.array([3.0]))
+    ions = IonList(np.array([1.5]), pd.DataFrame({"mobility": [0.5]}), windows)
+    again = IonList.from_arrays(ions.to_arrays())
+    assert again.mz.tolist() == [1.5]
+    assert again.columns.equals(ions.columns)
+    assert again.own_windows is not None
+    assert again.own_windows.to_bytes() == windows.to_bytes()
+    assert IonList.from_arrays(IonList.of([5.0]).to_arrays()).own_windows is None

@@ -1,4 +1,4 @@
-"""Extracted ion images on disk, in a folder of our own, never beside the data."""
+"""Picked ions and extracted ion images on disk, in a folder of our own, never beside the data."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
+import zipfile
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -17,6 +18,7 @@ from platformdirs import user_cache_path
 
 from napari_msiclust.errors import OutputError
 from napari_msiclust.msi.imzml import ImzmlFile
+from napari_msiclust.msi.ion_list import IonList
 
 LIMIT_BYTES = 8 << 30
 _FORMAT = 2
@@ -33,7 +35,7 @@ def cache_folder() -> Path:
 
 
 def cache_key(file: ImzmlFile, *settings: object) -> str:
-    """Key of an extraction: path, size and time of all files, which spectra are read, the settings."""
+    """Key of a result: path, size and time of all files, which spectra are read, the settings."""
     spectra = hashlib.sha256(file.index.intensity.offsets.tobytes()).hexdigest()
     parts: list[object] = [_FORMAT, file.metadata.uuid, spectra, file.reader.skip_damaged]
     for path in file.data_files:
@@ -53,13 +55,40 @@ def load(key: str) -> FloatArray | None:
     return values
 
 
+def load_ions(key: str) -> IonList | None:
+    """Ions that were picked earlier, or None."""
+    path = cache_folder() / _FOLDER / f"{key}.npz"
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            ions = IonList.from_arrays(dict(stored))
+        os.utime(path)
+        return ions
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def keep_ions(key: str, ions: IonList) -> None:
+    """Keep picked ions, if the cache can be written; they appear there when they are whole."""
+    folder = cache_folder() / _FOLDER
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(suffix=_PART, dir=folder)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                np.savez(stream, **ions.to_arrays())  # type: ignore[arg-type]
+            Path(name).replace(folder / f"{key}.npz")
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
 def size() -> int:
-    """Bytes that extracted ion images take."""
+    """Bytes that the cache takes."""
     return sum(path.stat().st_size for path in (cache_folder() / _FOLDER).glob("*"))
 
 
 def clear() -> int:
-    """Remove all extracted ion images; returns the bytes set free."""
+    """Remove all that is kept; returns the bytes set free."""
     freed = 0
     for path in (cache_folder() / _FOLDER).glob("*"):
         with contextlib.suppress(OSError):

@@ -43,7 +43,7 @@ class DataFile:
         buffer = np.empty(max(size, 0), np.uint8)
         done = 0
         while done < size:
-            part = self._read_once(offset + done, memoryview(buffer)[done:])
+            part = self._read_once(offset + done, buffer.data[done:])
             if not part:
                 break
             done += part

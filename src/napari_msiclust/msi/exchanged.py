@@ -47,11 +47,11 @@ def find_exchange(index: SpectrumIndex, ibd_path: Path) -> list[Finding]:
     return [
         Finding(
             "error",
-            f"m/z and intensity are exchanged: in all of {len(chosen)} spectra looked at, the intensities ascend "
-            "as m/z do, and the m/z do not",
+            f"m/z and intensity are exchanged: in all of {len(chosen)} spectra looked at, the intensities "
+            "ascend as m/z do, and the m/z do not",
             "ion images would be drawn of intensities",
-            f"exchange the terms {MZ_ARRAY} and {INTENSITY_ARRAY} in the file, or export it again; to read it as it "
-            "is, open it as damaged",
+            f"exchange the terms {MZ_ARRAY} and {INTENSITY_ARRAY} in the file, or export it again; to read "
+            "it as it is, open it as damaged",
             recoverable=True,
         )
     ]

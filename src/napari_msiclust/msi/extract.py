@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -121,17 +122,20 @@ def extraction_steps(
         order = np.argsort(axis, kind="stable")
         ions = IonList(axis[order])
     elif mz is None:
-        ions = yield from peak_steps(file, peaks or PeakSettings(), stop=stop)
+        ions = yield from _picked(file, peaks or PeakSettings(), cache=cache, stop=stop)
     else:
         ions = mz if isinstance(mz, IonList) else IonList.of(mz)
-    windows = None if order is not None else ions.windows(tolerance, with_mobility=file.has_mobility)
-    identity = ions.mz.tobytes() if windows is None else windows.to_bytes()
+    make_fill: Callable[[], _FillImages]
+    if order is None:
+        windows = ions.windows(tolerance, with_mobility=file.has_mobility)
+        identity, make_fill = windows.to_bytes(), partial(_windowed, file, axis, windows)
+    else:
+        identity, make_fill = ions.mz.tobytes(), partial(_own_axis, order)
     shape = (len(ions), len(file))
     key = image_cache.cache_key(file, identity, normalization, order is not None)
     values = image_cache.load(key) if cache else None
     if values is None or values.shape != shape:
-        fill = _windowed(file, axis, windows) if windows is not None else _own_axis(order)
-        plan = _Plan(file, fill, shape, normalization, memory_bytes, stop)
+        plan = _Plan(file, make_fill(), shape, normalization, memory_bytes, stop)
         sink: ImageSink | None = CacheSink.if_room(key, shape) if cache else None
         values = None
         if sink is None and order is not None and normalization is None:
@@ -140,6 +144,19 @@ def extraction_steps(
             values = yield from _read(plan, sink or MemorySink(shape))
     polarity = None if file.metadata.polarity == "mixed" else file.metadata.polarity
     return IonImages(ions.mz, values, file.grid, ions.names, ions.table(), polarity)
+
+
+def _picked(
+    file: ImzmlFile, settings: PeakSettings, *, cache: bool, stop: threading.Event | None
+) -> Generator[Progress, None, IonList]:
+    """Picked ions, or those that were picked earlier with the same settings."""
+    key = image_cache.cache_key(file, settings)
+    ions = image_cache.load_ions(key) if cache else None
+    if ions is None:
+        ions = yield from peak_steps(file, settings, stop=stop)
+        if cache:
+            image_cache.keep_ions(key, ions)
+    return ions
 
 
 def _own_axis(order: npt.NDArray[np.intp]) -> _FillImages:

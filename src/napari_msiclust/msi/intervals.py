@@ -36,8 +36,8 @@ class Intervals:
         span = float(inner[-1] - inner[0])
         self._scale = _BUCKETS / span if span > _SMALLEST_SPAN else 0.0
         self._shift = 1.0 - float(inner[0]) * self._scale
-        # Bucket 0 lies below all finite edges, the last one holds the highest. Rounding may put a value into a
-        # neighbouring bucket of its own, but always into the same one as an edge of the same value.
+        # Bucket 0 lies below all finite edges, the last one holds the highest. Rounding may put a value
+        # into a neighbouring bucket, but always into the same one as an edge of the same value.
         places = np.array(edges, dtype=np.float64)
         places[finite] = inner * self._scale + self._shift if finite.any() else 0.0
         held = np.bincount(np.clip(places, 0, _BUCKETS + 1).astype(np.int64), minlength=_BUCKETS + 2)

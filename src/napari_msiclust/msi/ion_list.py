@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ DEFAULT_TOLERANCE_PPM = 20.0
 MOBILITY_TOLERANCE = 0.05
 MOBILITY = "mobility"
 NAME = "name"
+_MZ, _COLUMN, _WINDOW = "mz", "column.", "window."
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -109,6 +111,24 @@ class IonList:
         """What is known of each ion besides m/z and name; N rows."""
         table = self.columns.drop(columns=NAME, errors="ignore")
         return table if len(table) == len(self) else pd.DataFrame(index=range(len(self)))
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All of it as arrays by name, to be stored; columns must hold numbers."""
+        arrays: dict[str, npt.NDArray[Any]] = {_MZ: self.mz}
+        arrays |= {f"{_COLUMN}{name}": self.columns[name].to_numpy(np.float64) for name in self.columns}
+        if self.own_windows is not None:
+            parts = {part.name: getattr(self.own_windows, part.name) for part in fields(self.own_windows)}
+            arrays |= {f"{_WINDOW}{name}": part for name, part in parts.items() if part is not None}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """The ions behind `to_arrays`."""
+        columns, windows = (
+            {name.removeprefix(kind): part for name, part in arrays.items() if name.startswith(kind)}
+            for kind in (_COLUMN, _WINDOW)
+        )
+        return cls(arrays[_MZ], pd.DataFrame(columns), Windows(**windows) if windows else None)
 
     def windows(self, tolerance: Tolerance, *, with_mobility: bool) -> Windows:
         """The windows to sum over: the ions' own, or the tolerance around each.

@@ -1,4 +1,4 @@
-"""Compiled loops over the values of spectra; they let go of the interpreter, so that threads run side by side.
+"""Compiled loops over the values of spectra; they let go of the interpreter: threads run side by side.
 
 Importing this takes 0.3 s, and a second more where the machine code is not on disk yet. So it is imported
 where it is first needed, not with the package.
@@ -7,13 +7,19 @@ where it is first needed, not with the package.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 _GROUP = 16  # spectra that are added up side by side: two cache lines of each cell
 
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating]
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -25,13 +31,15 @@ def _compiled(*signatures: str) -> Callable[[_Function], _Function]:
             compiled = numba.njit(list(signatures), nogil=True, cache=True)(function)
         except RuntimeError:  # neither beside this module nor in the user's cache can anything be written
             compiled = numba.njit(list(signatures), nogil=True)(function)
-        return compiled  # type: ignore[no-any-return]
+        return cast(_Function, compiled)
 
     return decorate
 
 
 @_compiled("void(f8[::1], f8[::1], i4[::1], i4[::1], f8, f8, i4[::1])")
-def locate(values, edges, before, codes, scale, shift, found):  # type: ignore[no-untyped-def]
+def locate(
+    values: Float64, edges: Float64, before: Int32, codes: Int32, scale: float, shift: float, found: Int32
+) -> None:
     """Code of the interval that each value lies in.
 
     Parameters
@@ -65,7 +73,9 @@ def locate(values, edges, before, codes, scale, shift, found):  # type: ignore[n
 
 
 @_compiled(*(f"void(i4[::1], {kind}[::1], i8[::1], i4, i8[::1], i4[::1], f4[:, :])" for kind in ("f4", "f8")))
-def sum_cells(cell, intensity, starts, cells, first, members, images):  # type: ignore[no-untyped-def]
+def sum_cells(
+    cell: Int32, intensity: Floats, starts: Int64, cells: int, first: Int64, members: Int32, images: Float32
+) -> None:
     """Add up the intensities of each spectrum by cell, then the cells of each window.
 
     Parameters
@@ -101,7 +111,7 @@ def sum_cells(cell, intensity, starts, cells, first, members, images):  # type: 
 
 
 @_compiled(*(f"void({kind}[:, ::1], i8[::1], i4[::1], f4[:, :])" for kind in ("f4", "f8")))
-def sum_columns(values, first, members, images):  # type: ignore[no-untyped-def]
+def sum_columns(values: Floats, first: Int64, members: Int32, images: Float32) -> None:
     """Add up the columns of each window, for spectra that share an axis.
 
     Parameters

@@ -202,7 +202,7 @@ class SpectrumReader:
         try:
             if not kind.zlib:
                 return np.frombuffer(raw, kind.dtype, length, begin)
-            packed = memoryview(raw)[begin : begin + int(index.encoded_lengths[pixel])]
+            packed = raw.data[begin : begin + int(index.encoded_lengths[pixel])]
             unpacked = zlib.decompressobj().decompress(packed, length * kind.dtype.itemsize)
             return np.frombuffer(unpacked, kind.dtype, length)
         except (ValueError, zlib.error) as error:
@@ -245,4 +245,4 @@ def _joined(
     if (begins[1:] == ends[:-1]).all():
         return np.frombuffer(raw, kind.dtype, int(lengths.sum()), int(begins[0]))
     places = zip(begins.tolist(), lengths.tolist(), strict=True)
-    return np.concatenate([np.frombuffer(raw, kind.dtype, length, begin) for begin, length in places if length])
+    return np.concatenate([np.frombuffer(raw, kind.dtype, *place) for place in places])

@@ -244,5 +244,6 @@ def _joined(
         return np.empty(0, kind.dtype)
     if (begins[1:] == ends[:-1]).all():
         return np.frombuffer(raw, kind.dtype, int(lengths.sum()), int(begins[0]))
-    places = zip(begins.tolist(), lengths.tolist(), strict=True)
+    filled = np.flatnonzero(lengths)
+    places = zip(lengths[filled].tolist(), begins[filled].tolist(), strict=True)
     return np.concatenate([np.frombuffer(raw, kind.dtype, *place) for place in places])

@@ -8,32 +8,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from napari_msiclust.cli.commands import (
-    DamagedOption,
-    FrequencyOption,
-    ImzmlArgument,
-    JsonOption,
-    KeepOption,
-    MaxPeaksOption,
-    MzOption,
-    NormalizationOption,
-    OutOption,
-    PolarityOption,
-    StructureOption,
-    ToleranceDaOption,
-    TolerancePpmOption,
-    app,
-)
+from napari_msiclust.cli.commands import ImzmlArgument, JsonOption, KeepOption, OutOption, app
 from napari_msiclust.cli.progress_bar import progress_bar
-from napari_msiclust.cli.reading import ReadingOptions
+from napari_msiclust.cli.reading import ReadingOptions, with_reading_options
 from napari_msiclust.config import ClusterConfig, Device, EncoderName, Objective, Preset, TriageConfig
 from napari_msiclust.errors import InputError
 
 
 @app.command()
+@with_reading_options
 def cluster(
     file: ImzmlArgument,
     out: OutOption,
+    reading: ReadingOptions,
     preset: Annotated[
         Preset,
         typer.Option(help="default: the best known; paper: as published; fast: its stages, fewer epochs."),
@@ -42,7 +29,6 @@ def cluster(
         str | None,
         typer.Option(metavar="auto|K", help="Number of clusters; without it as the preset has it."),
     ] = None,
-    mz: MzOption = None,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same machine: same result.")
     ] = 0,
@@ -55,14 +41,6 @@ def cluster(
     ] = None,
     encoder: Annotated[EncoderName, typer.Option(help="The network.")] = "efficientnet-lite0",
     weights: Annotated[str, typer.Option(help="bundled, download, random, or a weight file.")] = "bundled",
-    tolerance_ppm: TolerancePpmOption = None,
-    tolerance_da: ToleranceDaOption = None,
-    normalization: NormalizationOption = "none",
-    polarity: PolarityOption = None,
-    max_peaks: MaxPeaksOption = 1500,
-    min_pixel_frequency: FrequencyOption = 0.01,
-    min_structure: StructureOption = None,
-    damaged: DamagedOption = False,
     keep: KeepOption = None,
 ) -> None:
     """Group co-localized ions and write tables, images and a report."""
@@ -82,21 +60,10 @@ def cluster(
     from napari_msiclust.results.exports import RESULT, describe_source, write_result
     from napari_msiclust.results.folder import check_target
 
-    options = ReadingOptions(
-        mz,
-        tolerance_ppm,
-        tolerance_da,
-        normalization,
-        polarity,
-        max_peaks,
-        min_pixel_frequency,
-        min_structure,
-        damaged,
-    )
     check_target(out, RESULT)
-    with options.opened(file) as opened, progress_bar() as report:
-        images = options.images(opened, report)
-        source = describe_source(opened.path, opened.ibd_path, **options.settings())
+    with reading.opened(file) as opened, progress_bar() as report:
+        images = reading.images(opened, report)
+        source = describe_source(opened.path, opened.ibd_path, **reading.settings())
         from napari_msiclust.pipeline import cluster_ions
 
         result = cluster_ions(images, config, report)

@@ -10,19 +10,9 @@ from typing import Annotated, get_args
 
 import typer
 
-from napari_msiclust.cli.commands import (
-    DamagedOption,
-    ImzmlArgument,
-    JsonOption,
-    MzOption,
-    NormalizationOption,
-    PolarityOption,
-    ToleranceDaOption,
-    TolerancePpmOption,
-    app,
-)
+from napari_msiclust.cli.commands import ImzmlArgument, JsonOption, app
 from napari_msiclust.cli.progress_bar import progress_bar
-from napari_msiclust.cli.reading import ReadingOptions
+from napari_msiclust.cli.reading import ReadingOptions, with_reading_options
 from napari_msiclust.config import ClusterConfig, Device, Preset
 from napari_msiclust.errors import InputError
 
@@ -30,15 +20,16 @@ _TELLING_Q = 0.05
 
 
 @app.command()
+@with_reading_options
 def benchmark(
     file: ImzmlArgument,
+    reading: ReadingOptions,
     truth: Annotated[
         Path | None,
         typer.Option(
             "--truth", metavar="CSV", help="Known classes: columns mz, label; label < 0 is not scored."
         ),
     ] = None,
-    mz: MzOption = None,
     clusters: Annotated[
         str | None,
         typer.Option(metavar="K,K,...", help="Numbers of clusters; those of the truth, or 20, if not given."),
@@ -59,31 +50,23 @@ def benchmark(
             help="A result of this file, whose report gets the table; or a new folder.",
         ),
     ] = None,
-    tolerance_ppm: TolerancePpmOption = None,
-    tolerance_da: ToleranceDaOption = None,
-    normalization: NormalizationOption = "none",
-    polarity: PolarityOption = None,
-    damaged: DamagedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run simple methods and the presets side by side: quality, evidence, seconds, memory."""
     chosen = _presets(presets)
     numbers, seed_numbers = _numbers("--clusters", clusters, least=2), _numbers("--seeds", seeds, least=0)
-    options = ReadingOptions(
-        mz, tolerance_ppm, tolerance_da, normalization, polarity, 1500, 0.01, None, damaged
-    )
     aside = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
-    with aside, options.opened(file) as opened, progress_bar() as report:
+    with aside, reading.opened(file) as opened, progress_bar() as report:
         from napari_msiclust.comparison.side_by_side import Settings, comparison_steps
         from napari_msiclust.comparison.tables import as_text, check_comparison_target, write_comparison
         from napari_msiclust.progress import drain
         from napari_msiclust.results.exports import describe_source
         from napari_msiclust.results.metrics import read_truth
 
-        source = describe_source(opened.path, opened.ibd_path, **options.settings())
+        source = describe_source(opened.path, opened.ibd_path, **reading.settings())
         if out is not None:
             check_comparison_target(out, source)
-        images = options.images(opened, report)
+        images = reading.images(opened, report)
         known = None if truth is None else read_truth(truth, images.mz)
         usual = len(set(known.classes.tolist())) if known is not None else _usual_clusters()
         settings = Settings(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +32,7 @@ from napari_msiclust.cli.progress_bar import progress_bar
 from napari_msiclust.errors import MsiclustError
 
 if TYPE_CHECKING:
-    from napari_msiclust.msi.imzml import ImzmlFile, Polarity
+    from napari_msiclust.msi.imzml import ImzmlFile
     from napari_msiclust.msi.ion_images import IonImages
     from napari_msiclust.progress import ProgressCallback
 
@@ -39,15 +41,15 @@ if TYPE_CHECKING:
 class ReadingOptions:
     """The options that say which ion images are read from a file."""
 
-    mz: Path | None
-    tolerance_ppm: float | None
-    tolerance_da: float | None
-    normalization: str
-    polarity: Polarity | None
-    max_peaks: int
-    min_pixel_frequency: float
-    min_structure: float | None
-    damaged: bool
+    mz: MzOption = None
+    tolerance_ppm: TolerancePpmOption = None
+    tolerance_da: ToleranceDaOption = None
+    normalization: NormalizationOption = "none"
+    polarity: PolarityOption = None
+    max_peaks: MaxPeaksOption = 1500
+    min_pixel_frequency: FrequencyOption = 0.01
+    min_structure: StructureOption = None
+    damaged: DamagedOption = False
 
     @contextmanager
     def opened(self, file: Path) -> Iterator[ImzmlFile]:
@@ -84,6 +86,26 @@ class ReadingOptions:
         return asdict(self) | {"mz": mz}
 
 
+def with_reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command all `ReadingOptions`; it gets them as its argument `reading`."""
+    own = dict(inspect.signature(command, eval_str=True).parameters)
+    del own["reading"]
+    options = inspect.signature(ReadingOptions, eval_str=True).parameters
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in (*own.values(), *options.values())
+    ]
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        reading = ReadingOptions(**{name: values.pop(name) for name in options})
+        command(**values, reading=reading)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
 @app.command()
 def info(
     file: ImzmlArgument,
@@ -118,37 +140,15 @@ def _plain(value: object) -> str:
 
 
 @app.command()
-def extract(
-    file: ImzmlArgument,
-    out: OutOption,
-    mz: MzOption = None,
-    tolerance_ppm: TolerancePpmOption = None,
-    tolerance_da: ToleranceDaOption = None,
-    normalization: NormalizationOption = "none",
-    polarity: PolarityOption = None,
-    max_peaks: MaxPeaksOption = 1500,
-    min_pixel_frequency: FrequencyOption = 0.01,
-    min_structure: StructureOption = None,
-    damaged: DamagedOption = False,
-) -> None:
+@with_reading_options
+def extract(file: ImzmlArgument, out: OutOption, reading: ReadingOptions) -> None:
     """Write all ion images: values.npy (ions, pixels), mz.npy, ions.csv, grid.json."""
     from napari_msiclust.results.exports import ION_IMAGES, write_ion_images
     from napari_msiclust.results.folder import check_target
 
-    options = ReadingOptions(
-        mz,
-        tolerance_ppm,
-        tolerance_da,
-        normalization,
-        polarity,
-        max_peaks,
-        min_pixel_frequency,
-        min_structure,
-        damaged,
-    )
     check_target(out, ION_IMAGES)
-    with options.opened(file) as opened, progress_bar() as report:
-        images = options.images(opened, report)
+    with reading.opened(file) as opened, progress_bar() as report:
+        images = reading.images(opened, report)
     write_ion_images(images, out)
     typer.echo(f"{len(images)} ion images of {images.values.shape[1]} pixels in {out}")
 

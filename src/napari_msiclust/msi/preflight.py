@@ -109,7 +109,7 @@ def _sample(file: ImzmlFile) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any,
 def _region_findings(file: ImzmlFile) -> list[Finding]:
     """Several regions, with the number of pixels of each."""
     pixels = np.bincount(file.grid.regions)[1:].tolist()
-    if len(pixels) == len(file.grid.planes):
+    if len(pixels) <= len(file.grid.planes):
         return []
     sizes = ", ".join(map(str, pixels[:_MOST_NAMED])) + (", ..." if len(pixels) > _MOST_NAMED else "")
     return [

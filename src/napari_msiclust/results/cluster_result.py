@@ -84,7 +84,10 @@ def build_result(
     labels = np.zeros(len(images), dtype=np.int64)
     labels[used] = clustering.labels
     bins = prepared.bins.copy()
-    bins.loc[used[clustering.labels == 0], "bin"] = UNASSIGNED
+    bins.loc[used[clustering.labels == 0], ["bin", "bin_reason"]] = [
+        UNASSIGNED,
+        f"confidence below {config.consensus.min_confidence:g}",
+    ]
     confidence = np.zeros(len(images))
     confidence[used] = clustering.confidence
     count = int(clustering.labels.max())

@@ -63,6 +63,7 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
             _cluster_entry(result, images, row, to_hex(color))
             | {"in_words": surrogate.rules[row["cluster"]].sentence()}
             for row, color in zip(result.clusters.to_dict("records"), colors, strict=True)
+            if row["ions"]
         ],
         bins=_bins(result.ions),
         columns=list(result.ions.columns),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator
 from importlib import import_module
 from typing import Any
 
+import pint
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_msiclust.plugin.event_loop import handles_events
@@ -15,6 +18,7 @@ from napari_msiclust.plugin.worker import Failed, Run
 
 _WIDGET = ("napari_msiclust.plugin.workbench.dock", "Workbench")
 _NEEDED_BY_RUN = "napari_msiclust.pipeline"  # and with it torch
+_SECONDS_TO_DRAW = 2.0
 
 
 class ClusterDock(QWidget):
@@ -41,7 +45,8 @@ class ClusterDock(QWidget):
         if not handles_events():
             self._fill()
             return
-        self._run = Run.of(lambda stop: _imports(), "importing")
+        self._drawn = threading.Event()
+        self._run = Run.of(lambda stop: _imports(self._drawn), "importing")
         self._run.worker.yielded.connect(self._receive)
         self._run.start()
 
@@ -51,6 +56,7 @@ class ClusterDock(QWidget):
             show_error(report.message)
         elif self.widget is None:
             self._fill()
+            QTimer.singleShot(0, self._drawn.set)
 
     def _fill(self) -> None:
         home, name = _WIDGET
@@ -59,7 +65,10 @@ class ClusterDock(QWidget):
         self.layout().addWidget(self.widget)
 
 
-def _imports() -> Generator[str, None, str]:
-    """Imports the widget, and then what its first run would wait for."""
-    yield import_module(_WIDGET[0]).__name__
+def _imports(drawn: threading.Event) -> Generator[str, None, str]:
+    """Imports the widget, and when that is drawn what its first run would wait for."""
+    module = import_module(_WIDGET[0]).__name__
+    pint.get_application_registry().parse_units("um")  # type: ignore[no-untyped-call]  # for the scale bar
+    yield module
+    drawn.wait(_SECONDS_TO_DRAW)
     return import_module(_NEEDED_BY_RUN).__name__

@@ -179,9 +179,14 @@ def test_pause_and_resume(qtbot: QtBot, opened: Viewer, dock: Workbench) -> None
     user.wait(lambda: len(dock.cluster_step.curves.losses) > 0, SECONDS)
     user.click(dock.pause_button)
     assert dock.pause_button.text() == "Resume"
-    qtbot.wait(1_500)  # what was under way arrives
     stood = len(dock.cluster_step.curves.losses)
-    qtbot.wait(1_000)
+    for _ in range(20):  # the step that was under way ends and arrives
+        before = stood
+        qtbot.wait(1_000)
+        stood = len(dock.cluster_step.curves.losses)
+        if stood == before:
+            break
+    qtbot.wait(2_000)
     assert len(dock.cluster_step.curves.losses) == stood
     user.click(dock.pause_button)
     user.wait(lambda: len(dock.cluster_step.curves.losses) > stood, SECONDS)

@@ -148,7 +148,7 @@ def test_the_form_becomes_a_config(dock: Workbench) -> None:
     dock.cluster_step.seed.value = 9
     assert not dock.cluster_step.clusters.enabled
     config = dock.cluster_step.config()
-    assert (config.preset, config.clusters, config.device, config.seed) == ("fast", "auto", "cpu", 9)
+    assert (config.preset, config.clusters, config.device, config.seed) == ("default", "auto", "cpu", 9)
 
 
 @pytest.mark.usefixtures("quick")

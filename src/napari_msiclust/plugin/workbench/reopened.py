@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,7 @@ from napari_msiclust.config import ClusterConfig
 from napari_msiclust.learning.ion_clustering import Embedding
 from napari_msiclust.plugin.layers import ClusteredIons, IonDataset
 from napari_msiclust.results.cluster_result import ClusterResult
-from napari_msiclust.results.evidence import Evidence
-
-_NO_EVIDENCE: dict[str, Any] = {
-    "isotope_pairs": 0,
-    "isotope_agreement": None,
-    "isotope_kappa": None,
-    "colocalization_within": None,
-    "colocalization_between": None,
-}
+from napari_msiclust.results.evidence import Evidence, collect_evidence
 
 
 def belongs_to(clustered: ClusteredIons, dataset: IonDataset) -> bool:
@@ -55,9 +48,17 @@ def reopened_result(
         embedding=Embedding(np.zeros((len(ions), 1), np.float32), "", "", ""),
         mean_images=means,
         dominant_cluster_map=dominant.astype(np.uint16),
-        evidence=Evidence(**_NO_EVIDENCE),
+        evidence=_pairs_alone(ions),
         history=pd.DataFrame(columns=["stage", "epoch", "loss", "confident_fraction"]),
         grid=dataset.images.with_mask(tissue).grid if tissue.any() else dataset.images.grid,
         config=ClusterConfig(),
         provenance={"seconds": {"total": 0.0}},
     )
+
+
+def _pairs_alone(ions: pd.DataFrame) -> Evidence:
+    """Evidence from the m/z list; the colocalization of the images is left open."""
+    found = collect_evidence(
+        ions["mz"].to_numpy(), ions["cluster"].to_numpy(), np.zeros((len(ions), 1), np.float32)
+    )
+    return replace(found, colocalization_within=None, colocalization_between=None)

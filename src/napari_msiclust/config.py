@@ -66,7 +66,15 @@ class ConsensusConfig(_Settings):
         True, description="ions that clusterings of the pixels put together are positives of training"
     )
     refine_epochs: int = Field(6, ge=0, description="passes of self-labeling on confidently clustered ions")
-    min_confidence: float = Field(0.35, ge=0, lt=1, description="ions with less confidence stay unassigned")
+    embedding_votes: float = Field(
+        1 / 3,
+        gt=0,
+        le=1,
+        description="clusterings of the embedding for each one of the pixels, where both vote",
+    )
+    min_confidence: float = Field(
+        0.5, ge=0, lt=1, description="ions with less confidence, that is without a majority, stay unassigned"
+    )
 
 
 class ContrastiveConfig(_Settings):

@@ -72,6 +72,10 @@ def consensus_stages(
     """Cluster ion images (N, S, S) of a tissue (S, S); generator of `Progress`."""
     seeds = np.random.SeedSequence(config.seed).generate_state(10).tolist()
     settings = config.consensus
+    learned = settings
+    if settings.use_pixels:
+        votes = max(1, round(settings.runs * settings.embedding_votes))
+        learned = settings.model_copy(update={"runs": votes})
     ions = len(stack)
     check_stop(stop)
     yield Progress(SMOOTHING_STAGE, 0, 1)
@@ -102,16 +106,16 @@ def consensus_stages(
     counts = pd.DataFrame()
     if config.clusters == "auto":
         second = yield from embedding_runs(
-            features, wide, settings, stage=COUNT_STAGE, seed=seeds[5], stop=stop
+            features, wide, learned, stage=COUNT_STAGE, seed=seeds[5], stop=stop
         )
         count = choose_count(np.concatenate([first, second] if settings.use_pixels else [second]))
         clusters, counts = count.clusters, count.curves
-        yield Progress(COUNT_STAGE, settings.runs, settings.runs, note=count.reason)
+        yield Progress(COUNT_STAGE, learned.runs, learned.runs, note=count.reason)
     else:
         clusters = config.clusters
     close = cluster_range(ions, clusters)
     runs = yield from embedding_runs(
-        features, close, settings, stage=CONSENSUS_STAGE, seed=seeds[6], stop=stop
+        features, close, learned, stage=CONSENSUS_STAGE, seed=seeds[6], stop=stop
     )
     if settings.use_pixels:
         more = yield from pixel_runs(

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-_GROUP = 16  # spectra that are added up side by side: two cache lines of each cell
+_GROUP = 8  # spectra that are added up side by side: one cache line of each cell
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from large_files import Floats, write_spectra
 
+from large_files import Floats, write_spectra
 from napari_msiclust.msi.imzml import open_imzml
 from napari_msiclust.msi.peaks import PeakSettings, peak_steps
 from napari_msiclust.msi.resolution import MassScatter, estimate_scatter

@@ -60,6 +60,7 @@ bench: $(VENV)/test.done  ## measure quality and speed on the shared data (long)
 	$(BIN)/python benchmarks/reading.py
 	$(DISPLAYED) $(BIN)/python benchmarks/opening.py
 	$(BIN)/python benchmarks/mutations.py
+	$(BIN)/python benchmarks/alignment.py
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/registration.py

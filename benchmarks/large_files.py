@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 IONS, PEAKS, WIDTH = 1500, 1000, 500
+Floats = npt.NDArray[np.float64]
 _UUID_BYTES = 16
 _SPECTRUM = (
     '<spectrum id="Scan={number}" defaultArrayLength="0" index="{index}">\n'
@@ -67,17 +69,25 @@ class _Writer:
         self._ibd.close()
 
 
-def write_processed(path: Path, pixels: int) -> npt.NDArray[np.float64]:
+def write_spectra(path: Path, pixels: int, spectra: Iterable[tuple[Floats, Floats]]) -> None:
+    """A processed file of m/z and intensities."""
+    writer = _Writer(path, pixels, "processed")
+    for mz, intensity in spectra:
+        writer.spectrum(writer.array(mz), writer.array(intensity.astype(np.float32)))
+    writer.close()
+
+
+def write_processed(path: Path, pixels: int) -> Floats:
     """A file in which each pixel has 1,000 of 1,500 ions, with 2 ppm of scatter; returns their m/z."""
     rng = np.random.default_rng(0)
     ions = np.sort(rng.uniform(100, 1000, IONS))
-    writer = _Writer(path, pixels, "processed")
-    for _ in range(pixels):
+
+    def spectrum() -> tuple[Floats, Floats]:
         chosen = np.sort(rng.permutation(IONS)[:PEAKS])
         mz = np.sort(ions[chosen] * (1 + rng.normal(0, 2e-6, PEAKS)))
-        intensity = rng.exponential(100, PEAKS).astype(np.float32)
-        writer.spectrum(writer.array(mz), writer.array(intensity))
-    writer.close()
+        return mz, rng.exponential(100, PEAKS)
+
+    write_spectra(path, pixels, (spectrum() for _ in range(pixels)))
     return ions
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -212,3 +213,35 @@ def test_ions_survive_being_stored() -> None:
     assert again.own_windows is not None
     assert again.own_windows.to_bytes() == windows.to_bytes()
     assert IonList.from_arrays(IonList.of([5.0]).to_arrays()).own_windows is None
+
+
+def test_a_continuous_file_in_place_equals_a_copy(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    axis = np.arange(100.0, 150.0)
+    spectra = [MadeSpectrum(k % 6 + 1, k // 6 + 1, None, axis, rng.integers(0, 99, 50)) for k in range(30)]
+    path = write_made(tmp_path / "made.imzML", spectra, Layout(mode="continuous"))
+    with open_imzml(path) as file:
+        view, copy = extract_ion_images(file, cache=False), extract_ion_images(file)
+    np.testing.assert_array_equal(view.values, copy.values)
+    assert view.values.strides[0] < view.values.strides[1]  # one number of every spectrum, as stored
+    assert not view.values.flags.writeable
+
+
+@pytest.mark.parametrize(("normalization", "divide"), [("tic", np.sum), ("median", np.median)])
+def test_windows_are_normalized_in_the_same_pass(
+    write_imzml: WriteImzml, normalization: str, divide: Callable[[npt.NDArray[np.float64]], float]
+) -> None:
+    rng = np.random.default_rng(0)
+    spectra = [(np.sort(rng.uniform(100, 120, 50)), rng.uniform(1, 10, 50)) for _ in range(40)]
+    path = write_imzml(spectra, [(k + 1, 1) for k in range(40)], mz_dtype=np.float64)
+    targets = np.array([105.0, 110.0])
+    with open_imzml(path) as file:
+        images = extract_ion_images(
+            file,
+            targets,
+            tolerance_ppm=9000,
+            normalization=normalization,  # type: ignore[arg-type]
+        )
+        sums = _slow_sums(file, targets, 9000)
+        divisor = np.array([divide(intensity) for _, intensity in file.spectra()])
+    np.testing.assert_allclose(images.values, sums / divisor * divisor.mean(), rtol=1e-5)

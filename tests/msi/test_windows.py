@@ -18,7 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def _block(rng: np.random.Generator, lengths: list[int], dtype: type, *, mobility: bool) -> SpectrumBlock:
-    """Spectra in no order, some of them empty; m/z are whole numbers, so that many fall on ends of windows."""
+    """Spectra in no order, some empty; m/z are whole numbers, so that many fall on ends of windows."""
     starts = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
     count = int(starts[-1])
     drift = rng.integers(0, 12, count).astype(np.float64) if mobility else None

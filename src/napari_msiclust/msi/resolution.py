@@ -75,7 +75,8 @@ def estimate_scatter(spectra: Sequence[FloatArray]) -> MassScatter:
     if whole is None:
         return MassScatter(5.0)
     place = np.log(centre / _REFERENCE_MZ)
-    ends = np.linspace(*np.quantile(place, (0.01, 0.99)), _RANGES + 1)
+    low, high = np.quantile(place, (0.01, 0.99))
+    ends = np.linspace(low, high, _RANGES + 1)
     part = np.searchsorted(ends[1:-1], place)
     points = []
     for number in range(_RANGES):

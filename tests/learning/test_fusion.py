@@ -16,6 +16,7 @@ from napari_msiclust.learning.fusion_training import refine_fusion, train_fusion
 from napari_msiclust.learning.losses import Objective, nnclr, nt_xent
 from napari_msiclust.learning.pixel_similarity import PixelFeatures, pixel_features
 from napari_msiclust.learning.split_views import SplitViews
+from napari_msiclust.learning.tissue_frame import TissueFrame
 from napari_msiclust.learning.weights import load_encoder
 from napari_msiclust.progress import drain
 
@@ -33,21 +34,14 @@ def made(sigma: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray, Pix
 
 
 def views_of(stack, mask, pixels, **config) -> SplitViews:
-    return SplitViews(
-        stack,
-        mask,
-        pixels,
-        SplitViewConfig(**config),
-        components=8,
-        size=32,
-        device=torch.device("cpu"),
-        generator=torch.Generator().manual_seed(0),
-    )
+    frame = TissueFrame.of(mask, pixels, components=8, size=32, device=torch.device("cpu"))
+    return SplitViews(stack, frame, pixels, SplitViewConfig(**config), torch.Generator().manual_seed(0))
 
 
 def network_of(views: SplitViews, **config) -> FusionEncoder:
     encoder, _ = load_encoder("efficientnet-lite0", "random", 0)
-    return FusionEncoder(encoder, views.coordinates, FusionConfig(**config), torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    return FusionEncoder.starting_at(encoder, views.coordinates, FusionConfig(**config), generator)
 
 
 @pytest.mark.parametrize("sigma", [0.0, 1.0])
@@ -55,7 +49,7 @@ def test_two_views_share_no_pixel(sigma: float) -> None:
     stack, mask, pixels = made(sigma)
     views = views_of(stack, mask, pixels, line_gain=0, hotspots=0)
     seen = []
-    views._view = lambda images, weight, blur: seen.append(weight)  # type: ignore[method-assign,return-value,func-returns-value]
+    views.frame.view = lambda images, weight, blur: seen.append(weight)  # type: ignore[method-assign,return-value,func-returns-value]
     views.pair(torch.arange(4))
     first, second = seen
     assert not (first * second).any()
@@ -115,7 +109,7 @@ def test_refining_answers_with_probabilities_that_follow_the_clusters() -> None:
     views = views_of(stack, mask, pixels)
     network = network_of(views)
     shares = np.repeat([[0.9, 0.1], [0.1, 0.9]], 6, axis=0).astype(np.float32)
-    answers = drain(
+    _, answers = drain(
         refine_fusion(network, views, shares, SelfLabelingConfig(), epochs=1, batch=6, seed=0), None
     )
     np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)

@@ -42,7 +42,9 @@ def test_the_folder_holds_what_is_promised(folder: Path, tissue_result: ClusterR
     assert is_result_folder(folder)
     ions = pd.read_csv(folder / "ions.csv", keep_default_na=False)
     assert ions["cluster"].tolist() == tissue_result.ions["cluster"].tolist()
-    np.testing.assert_array_equal(np.load(folder / "embedding.npy"), tissue_result.embedding.features)
+    embedding = np.load(folder / "embedding.npy")
+    np.testing.assert_array_equal(embedding[tissue_result.embedded], tissue_result.embedding.features)
+    assert np.isnan(np.delete(embedding, tissue_result.embedded, axis=0)).all()
 
 
 def test_the_run_can_be_judged_and_repeated(folder: Path, tissue_result: ClusterResult, tissue: Path) -> None:

@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from torch import nn
 
-from napari_msiclust.config import ClusterConfig
+from napari_msiclust.config import ClusterConfig, ConsensusConfig
 from napari_msiclust.learning.cluster_count import choose_count
 from napari_msiclust.learning.consensus import (
+    Labels,
     cluster_range,
     coassociation,
     cut,
@@ -25,13 +27,43 @@ from napari_msiclust.learning.consensus import (
 from napari_msiclust.learning.encoder import Encoder
 from napari_msiclust.learning.fusion_encoder import FusionEncoder
 from napari_msiclust.learning.fusion_training import refine_fusion, train_fusion
-from napari_msiclust.learning.pixel_similarity import FloatArray, Mask, pixel_features
+from napari_msiclust.learning.pixel_similarity import FloatArray, Mask, PixelFeatures, pixel_features
 from napari_msiclust.learning.split_views import SplitViews
+from napari_msiclust.learning.tissue_frame import TissueFrame
 from napari_msiclust.learning.training import check_stop
 from napari_msiclust.progress import Progress
 
 LIKENESS_STAGE, COUNT_STAGE, CONSENSUS_STAGE = "likeness of pixels", "number of clusters", "consensus"
 SMOOTHING_STAGE = "smoothing"
+
+
+@dataclass(frozen=True, eq=False)
+class PixelStart:
+    """What the pixels say before anything is trained.
+
+    Attributes
+    ----------
+    pixels : PixelFeatures
+    runs : ndarray of int64, shape (R, N)
+        Clusterings that were free in their number of clusters.
+    """
+
+    pixels: PixelFeatures
+    runs: Labels
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedFusion:
+    """A network after contrastive training, and the views of the ions that it was trained on."""
+
+    network: FusionEncoder
+    views: SplitViews
+    batch: int
+
+    def features(self) -> FloatArray:
+        """Embedding (N, D) of the plain ion images."""
+        found: FloatArray = self.network.embed(self.views.plain()).cpu().numpy()
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +82,18 @@ class Agreement:
         Embedding after training.
     counts : DataFrame
         Evidence for the number of clusters; empty where the user gave it.
+    trained : TrainedFusion
+    classifier : nn.Linear
+        From the embedding to the clusters.
     """
 
     labels: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float64]
-    runs: npt.NDArray[np.int64]
+    runs: Labels
     features: FloatArray
     counts: pd.DataFrame
+    trained: TrainedFusion
+    classifier: nn.Linear
 
 
 def consensus_stages(
@@ -70,45 +107,74 @@ def consensus_stages(
     stop: threading.Event | None,
 ) -> Generator[Progress, None, Agreement]:
     """Cluster ion images (N, S, S) of a tissue (S, S); generator of `Progress`."""
-    seeds = np.random.SeedSequence(config.seed).generate_state(10).tolist()
+    start = yield from pixel_start(stack, mask, config, stop)
+    trained = yield from trained_fusion(
+        encoder, stack, mask, start, config, batch=batch, device=device, stop=stop
+    )
+    return (yield from agreed_clusters(trained, start, config, stop))
+
+
+def pixel_start(
+    stack: FloatArray, mask: Mask, config: ClusterConfig, stop: threading.Event | None = None
+) -> Generator[Progress, None, PixelStart]:
+    """Smooth the pixels as far as it pays, and cluster them many times."""
+    seeds = _seeds(config)
     settings = config.consensus
-    learned = settings
-    if settings.use_pixels:
-        votes = max(1, round(settings.runs * settings.embedding_votes))
-        learned = settings.model_copy(update={"runs": votes})
-    ions = len(stack)
     check_stop(stop)
     yield Progress(SMOOTHING_STAGE, 0, 1)
     pixels = pixel_features(stack, mask, settings.smoothing, seeds[0])
     yield Progress(SMOOTHING_STAGE, 1, 1, note=f"pixels smoothed by {pixels.sigma:g}")
-    wide = cluster_range(ions, None)
-    first = yield from pixel_runs(
+    wide = cluster_range(len(stack), None)
+    runs = yield from pixel_runs(
         pixels.values, wide, settings, stage=LIKENESS_STAGE, seed=seeds[1], stop=stop
     )
+    return PixelStart(pixels, runs)
+
+
+def trained_fusion(
+    encoder: Encoder,
+    stack: FloatArray,
+    mask: Mask,
+    start: PixelStart,
+    config: ClusterConfig,
+    *,
+    batch: int,
+    device: torch.device,
+    stop: threading.Event | None = None,
+) -> Generator[Progress, None, TrainedFusion]:
+    """Train the network on what the pixels say."""
+    seeds = _seeds(config)
     draws = torch.Generator(device).manual_seed(seeds[2])
-    views = SplitViews(
-        stack,
-        mask,
-        pixels,
-        config.views,
-        components=config.fusion.components,
-        size=config.image_size,
-        device=device,
-        generator=draws,
+    frame = TissueFrame.of(
+        mask, start.pixels, components=config.fusion.components, size=config.image_size, device=device
     )
+    views = SplitViews(stack, frame, start.pixels, config.views, draws)
     weights = torch.Generator().manual_seed(seeds[3])
-    network = FusionEncoder(encoder, views.coordinates, config.fusion, weights).to(device)
-    likeness = torch.from_numpy(coassociation(first)).to(device) if settings.likeness else None
+    network = FusionEncoder.starting_at(encoder, views.coordinates, config.fusion, weights).to(device)
+    likeness = None
+    if config.consensus.likeness:
+        likeness = torch.from_numpy(coassociation(start.runs)).to(device)
     batch = yield from train_fusion(
         network, views, likeness, config.contrastive, batch=batch, seed=seeds[4], stop=stop
     )
-    features = network.embed(views.plain()).cpu().numpy()
-    counts = pd.DataFrame()
+    return TrainedFusion(network, views, batch)
+
+
+def agreed_clusters(
+    trained: TrainedFusion, start: PixelStart, config: ClusterConfig, stop: threading.Event | None = None
+) -> Generator[Progress, None, Agreement]:
+    """Let clusterings of pixels and embedding agree, and teach the network what they are sure of."""
+    seeds = _seeds(config)
+    settings = config.consensus
+    learned = _learned_runs(settings)
+    features = trained.features()
+    ions, counts = len(features), pd.DataFrame()
     if config.clusters == "auto":
-        second = yield from embedding_runs(
+        wide = cluster_range(ions, None)
+        free = yield from embedding_runs(
             features, wide, learned, stage=COUNT_STAGE, seed=seeds[5], stop=stop
         )
-        count = choose_count(np.concatenate([first, second] if settings.use_pixels else [second]))
+        count = choose_count(np.concatenate([start.runs, free]) if settings.use_pixels else free)
         clusters, counts = count.clusters, count.curves
         yield Progress(COUNT_STAGE, learned.runs, learned.runs, note=count.reason)
     else:
@@ -119,29 +185,41 @@ def consensus_stages(
     )
     if settings.use_pixels:
         more = yield from pixel_runs(
-            pixels.values, close, settings, stage=CONSENSUS_STAGE, seed=seeds[7], stop=stop
+            start.pixels.values, close, settings, stage=CONSENSUS_STAGE, seed=seeds[7], stop=stop
         )
         runs = np.concatenate([runs, more])
     together = coassociation(runs)
-    labels = cut(merge_tree(together), clusters)
-    shares = membership(together, labels)
-    answers = shares
-    if settings.refine_epochs > 0:
-        answers = yield from refine_fusion(
-            network,
-            views,
-            shares,
-            config.self_labeling,
-            epochs=settings.refine_epochs,
-            batch=batch,
-            seed=seeds[8],
-            stop=stop,
-        )
-    mean = (shares + answers) / 2
+    shares = membership(together, cut(merge_tree(together), clusters))
+    classifier, answers = yield from refine_fusion(
+        trained.network,
+        trained.views,
+        shares,
+        config.self_labeling,
+        epochs=settings.refine_epochs,
+        batch=trained.batch,
+        seed=seeds[8],
+        stop=stop,
+    )
+    mean = (shares + answers) / 2 if settings.refine_epochs > 0 else shares
     return Agreement(
         labels=mean.argmax(axis=1).astype(np.int64),
         confidence=mean.max(axis=1).astype(np.float64),
         runs=runs,
-        features=network.embed(views.plain()).cpu().numpy(),
+        features=trained.features(),
         counts=counts,
+        trained=trained,
+        classifier=classifier,
     )
+
+
+def _seeds(config: ClusterConfig) -> list[int]:
+    """One seed for each stage."""
+    seeds: list[int] = np.random.SeedSequence(config.seed).generate_state(10).tolist()
+    return seeds
+
+
+def _learned_runs(settings: ConsensusConfig) -> ConsensusConfig:
+    """The settings for clusterings of the embedding: fewer where the pixels vote beside it."""
+    if not settings.use_pixels:
+        return settings
+    return settings.model_copy(update={"runs": max(1, round(settings.runs * settings.embedding_votes))})

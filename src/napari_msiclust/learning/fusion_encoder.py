@@ -10,7 +10,7 @@ from napari_msiclust.config import FusionConfig
 from napari_msiclust.learning.contrastive import seeded_linear
 from napari_msiclust.learning.device import mixed_precision
 from napari_msiclust.learning.encoder import FEATURES, PYRAMID, Encoder
-from napari_msiclust.learning.split_views import View
+from napari_msiclust.learning.tissue_frame import View
 from napari_msiclust.learning.views import to_network_input
 
 _GRIDS = (8, 4)
@@ -26,7 +26,7 @@ class FusionEncoder(nn.Module):
     """
 
     def __init__(
-        self, encoder: Encoder, coordinates: Tensor, config: FusionConfig, generator: torch.Generator
+        self, encoder: Encoder, coordinates: int, config: FusionConfig, generator: torch.Generator
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -36,17 +36,24 @@ class FusionEncoder(nn.Module):
             sizes += [channels * grid * grid for channels, grid in zip(PYRAMID, _GRIDS, strict=True)]
         self.norms = nn.ModuleList([nn.LayerNorm(size) for size in sizes])
         self.from_maps = seeded_linear(sum(sizes), config.size, generator)
-        count = coordinates.shape[1]
-        self.from_pixels = seeded_linear(count, config.size, generator) if config.pixels else None
-        if self.from_pixels is not None:
-            nn.init.zeros_(self.from_maps.weight)
-            nn.init.zeros_(self.from_maps.bias)
+        self.from_pixels = seeded_linear(coordinates, config.size, generator) if config.pixels else None
+
+    @classmethod
+    def starting_at(
+        cls, encoder: Encoder, coordinates: Tensor, config: FusionConfig, generator: torch.Generator
+    ) -> FusionEncoder:
+        """The network whose embedding is, before training, that of the linear coordinates (N, C)."""
+        network = cls(encoder, coordinates.shape[1], config, generator)
+        if network.from_pixels is not None:
+            nn.init.zeros_(network.from_maps.weight)
+            nn.init.zeros_(network.from_maps.bias)
             with torch.no_grad():
-                shared = min(count, config.size)
-                self.from_pixels.weight.zero_()
-                self.from_pixels.bias.zero_()
+                shared = min(coordinates.shape[1], config.size)
+                network.from_pixels.weight.zero_()
+                network.from_pixels.bias.zero_()
                 scale = coordinates.std().clamp(min=1e-9)
-                self.from_pixels.weight[:shared, -shared:] = torch.eye(shared) / scale.cpu()
+                network.from_pixels.weight[:shared, -shared:] = torch.eye(shared) / scale.cpu()
+        return network
 
     def forward(self, view: View) -> Tensor:
         """Directions (B, D) of the ions of a view."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_msiclust.config import ContrastiveConfig, SelfLabelingConfig
 from napari_msiclust.learning.contrastive import STAGE as CONTRASTIVE_STAGE
@@ -82,7 +82,7 @@ def refine_fusion(
     batch: int,
     seed: int,
     stop: threading.Event | None = None,
-) -> Generator[Progress, None, npt.NDArray[np.float32]]:
+) -> Generator[Progress, None, tuple[nn.Linear, npt.NDArray[np.float32]]]:
     """Teach the network, in place, with its own confident answers, beginning with clusters.
 
     The classifier compares an ion with the mean direction of each cluster. A pseudo-label is the
@@ -96,8 +96,10 @@ def refine_fusion(
 
     Returns
     -------
+    nn.Linear
+        The classifier (D to K).
     ndarray of float32, shape (N, K)
-        The network's probabilities for the plain ion images.
+        Its probabilities for the plain ion images.
     """
     order = torch.Generator().manual_seed(seed)
     plain = views.plain()
@@ -149,7 +151,7 @@ def refine_fusion(
         after_epoch=look_again,
     )
     found: npt.NDArray[np.float32] = probabilities().cpu().numpy()
-    return found
+    return classifier, found
 
 
 class _Taught:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +20,17 @@ class Embedding:
     features : ndarray of float32, shape (N, D)
         D is 1280 for the published recipe.
     encoder, weights, weights_sha256 : str
+        The network and what it was trained from.
+    network : dict of ndarray
+        The trained network, by name of the parameter, and the tissue frame it reads ions in; empty where
+        it was not kept.
     """
 
     features: npt.NDArray[np.float32]
     encoder: str
     weights: str
     weights_sha256: str
+    network: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from napari_msiclust.learning.device import choose_device, limited_threads
 from napari_msiclust.learning.encoder import Encoder
 from napari_msiclust.learning.ion_clustering import Embedding, IonClustering
 from napari_msiclust.learning.self_labeling import train_classifier, train_self_labeling
+from napari_msiclust.learning.trained_network import network_arrays
 from napari_msiclust.learning.training import check_stop, encode
 from napari_msiclust.learning.weights import load_encoder
 from napari_msiclust.progress import Progress
@@ -104,7 +105,6 @@ def learn_clusters(
         yield Progress("loading the encoder", 0, 1)
         encoder, source = load_encoder(config.encoder, config.weights, config.seed)
         encoder.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        images = torch.from_numpy(stack).to(device)
         log = _Log()
         batch, note = _first_batch(len(stack), device, config)
         if note:
@@ -113,10 +113,12 @@ def learn_clusters(
             agreement = yield from log.follow(
                 consensus_stages(encoder, stack, mask, config, batch=batch, device=device, stop=stop)
             )
+            trained = agreement.trained
             found = _Found(
                 agreement.labels,
                 agreement.confidence,
                 agreement.features,
+                network_arrays(trained.network, trained.views.frame),
                 agreement.runs,
                 agreement.counts,
                 config.consensus.min_confidence,
@@ -128,7 +130,10 @@ def learn_clusters(
             )
             best, raw_labels = probabilities.cpu().max(1)
             found = _Found(
-                raw_labels.numpy(), best.numpy().astype(np.float64), encode(encoder, images).cpu().numpy()
+                raw_labels.numpy(),
+                best.numpy().astype(np.float64),
+                encode(encoder, images).cpu().numpy(),
+                network_arrays(encoder),
             )
     labels = _by_size(found.labels)
     if isinstance(config.clusters, int) and labels.max() < config.clusters:
@@ -136,7 +141,7 @@ def learn_clusters(
     return IonClustering(
         labels=np.where(found.confidence < found.least, 0, labels),
         confidence=found.confidence,
-        embedding=Embedding(found.features, config.encoder, source.origin, source.sha256),
+        embedding=Embedding(found.features, config.encoder, source.origin, source.sha256, found.network),
         history=log.history(),
         seconds=log.seconds,
         notes=tuple(log.notes),
@@ -154,6 +159,7 @@ class _Found:
     labels: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float64]
     features: npt.NDArray[np.float32]
+    network: dict[str, npt.NDArray[Any]]
     runs: npt.NDArray[np.int64] | None = None
     counts: pd.DataFrame = field(default_factory=pd.DataFrame)
     least: float = 0.0

@@ -43,7 +43,9 @@ class ClusterResult:
     clusters : DataFrame
         One row per cluster: cluster, ions, mean_confidence, central_mz, dominant_pixels.
     embedding : Embedding
-        Features of the ions that were clustered, unassigned ones included, in table order.
+        Features of the n ions that the network saw, in table order.
+    embedded : ndarray of int, shape (n,)
+        Their rows in the table: those in clusters, and unassigned ones.
     mean_images : ndarray of float32, shape (K, H, W)
         Mean of the members' scaled ion images, 0..1; NaN where nothing was acquired.
     dominant_cluster_map : ndarray of uint16, shape (H, W)
@@ -60,6 +62,7 @@ class ClusterResult:
     ions: pd.DataFrame
     clusters: pd.DataFrame
     embedding: Embedding
+    embedded: npt.NDArray[np.intp]
     mean_images: npt.NDArray[np.float32]
     dominant_cluster_map: npt.NDArray[np.uint16]
     evidence: Evidence
@@ -114,6 +117,7 @@ def build_result(
         ions=ions,
         clusters=_cluster_table(ions, dominant, count),
         embedding=clustering.embedding,
+        embedded=used,
         mean_images=images.grid.image(mean_pixels),
         dominant_cluster_map=dominant,
         evidence=collect_evidence(

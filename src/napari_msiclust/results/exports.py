@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import safetensors.numpy
 
 from napari_msiclust.errors import FileFormatError
+from napari_msiclust.learning.ion_clustering import Embedding
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.folder import FolderKind, whole_folder
@@ -20,10 +22,11 @@ from napari_msiclust.results.ome_tiff import TiffImage, read_ome_tiff, write_ome
 
 IONS, CLUSTERS = "ions.csv", "clusters.csv"
 MEAN_IMAGES, DOMINANT_MAP = "mean_ion_images.ome.tif", "dominant_cluster.ome.tif"
-EMBEDDING, RUN, REPORT, OVERVIEW = "embedding.npy", "run.json", "report.html", "overview.png"
+EMBEDDING, NETWORK = "embedding.npy", "network.safetensors"
+RUN, REPORT, OVERVIEW = "run.json", "report.html", "overview.png"
 BENCHMARK, ENRICHMENT = "benchmark.json", "enrichment.csv"  # added to a result later
 RESULT = FolderKind(
-    frozenset({IONS, CLUSTERS, MEAN_IMAGES, DOMINANT_MAP, EMBEDDING, RUN, REPORT, OVERVIEW})
+    frozenset({IONS, CLUSTERS, MEAN_IMAGES, DOMINANT_MAP, EMBEDDING, NETWORK, RUN, REPORT, OVERVIEW})
     | {BENCHMARK, ENRICHMENT},
     marker=RUN,
 )
@@ -92,10 +95,20 @@ def write_result(
         write_ome_tiff(folder / MEAN_IMAGES, mean_images_tiff(result))
         write_ome_tiff(folder / DOMINANT_MAP, dominant_map_tiff(result))
         write_overview(folder / OVERVIEW, result)
-        np.save(folder / EMBEDDING, result.embedding.features)
+        np.save(folder / EMBEDDING, _embedding_of_all(result))
+        if result.embedding.network:
+            safetensors.numpy.save_file(dict(result.embedding.network), folder / NETWORK)
         (folder / RUN).write_text(json.dumps(run, indent=1), encoding="utf-8")
         (folder / REPORT).write_text(render_report(result, images, run), encoding="utf-8")
     return out
+
+
+def _embedding_of_all(result: ClusterResult) -> npt.NDArray[np.float32]:
+    """Features of all N ions; NaN for those that the network did not see."""
+    features = result.embedding.features
+    rows = np.full((len(result.ions), features.shape[1]), np.nan, np.float32)
+    rows[result.embedded] = features
+    return rows
 
 
 def run_record(result: ClusterResult, source: dict[str, Any] | None) -> dict[str, Any]:
@@ -173,6 +186,40 @@ def read_result(path: Path) -> SavedResult:
         read_ion_table(path / IONS),
         run,
     )
+
+
+def read_embedding(path: Path, run: dict[str, Any]) -> tuple[Embedding, npt.NDArray[np.intp]]:
+    """What the network of a result folder made of its ions, and their rows in the ion table.
+
+    Parameters
+    ----------
+    run : dict
+        The content of run.json.
+
+    Raises
+    ------
+    FileFormatError
+        A file is damaged, or the embedding is missing.
+    """
+    try:
+        features = np.load(path / EMBEDDING, allow_pickle=False)
+        seen = np.flatnonzero(np.isfinite(features).all(axis=1))
+    except (OSError, ValueError, TypeError) as error:
+        raise FileFormatError(
+            "missing or damaged", fix="run the clustering again", path=path / EMBEDDING
+        ) from error
+    network: dict[str, npt.NDArray[Any]] = {}
+    if (path / NETWORK).exists():
+        try:
+            network = safetensors.numpy.load_file(path / NETWORK)
+        except (OSError, safetensors.SafetensorError) as error:
+            raise FileFormatError("damaged", fix="run the clustering again", path=path / NETWORK) from error
+    weights = run.get("weights", {})
+    encoder = str(run.get("config", {}).get("encoder", ""))
+    embedding = Embedding(
+        features[seen], encoder, str(weights.get("origin", "")), str(weights.get("sha256", "")), network
+    )
+    return embedding, seen
 
 
 def read_ion_table(path: Path) -> pd.DataFrame:

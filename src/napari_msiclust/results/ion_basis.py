@@ -51,7 +51,7 @@ class IonBasis:
         images = images.with_mask(result.grid.mask)
         size, quantile = result.config.image_size, result.config.hotspot_quantile
         stack, mask = images.training_stack(size, quantile)
-        return cls(images, stack[:, mask], _all_features(result, stack), size, quantile)
+        return cls(images, stack[:, mask], _all_features(result), size, quantile)
 
     @cached_property
     def directions(self) -> FloatArray:
@@ -92,17 +92,10 @@ def unit_rows(rows: FloatArray) -> FloatArray:
     return directions
 
 
-def _all_features(result: ClusterResult, stack: FloatArray) -> FloatArray:
-    """Features in table order; the encoder sees all ions, those in clusters, or those with a signal."""
+def _all_features(result: ClusterResult) -> FloatArray:
+    """Features in table order."""
     learned = np.asarray(result.embedding.features, dtype=np.float32)
-    seen = (
-        np.arange(len(stack)),
-        np.flatnonzero(result.ions["cluster"].to_numpy() > 0),
-        np.flatnonzero(stack.any(axis=(1, 2))),
-    )
-    features = np.zeros((len(stack), learned.shape[1]), dtype=np.float32)
-    for rows in seen:
-        if len(rows) == len(learned):
-            features[rows] = unit_rows(learned - learned.mean(axis=0))
-            return features
+    features = np.zeros((len(result.ions), learned.shape[1]), dtype=np.float32)
+    if len(learned):
+        features[result.embedded] = unit_rows(learned - learned.mean(axis=0))
     return features

@@ -45,7 +45,8 @@ def reopened_result(
     return ClusterResult(
         ions=ions,
         clusters=clusters,
-        embedding=Embedding(np.zeros((len(ions), 1), np.float32), "", "", ""),
+        embedding=Embedding(np.zeros((0, 1), np.float32), "", "", ""),
+        embedded=np.empty(0, np.intp),
         mean_images=means,
         dominant_cluster_map=dominant.astype(np.uint16),
         evidence=_pairs_alone(ions),

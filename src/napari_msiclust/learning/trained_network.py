@@ -1,0 +1,156 @@
+"""A trained network apart from the run that trained it: kept as arrays, it reads ions of any section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from napari_msiclust.config import ClusterConfig
+from napari_msiclust.errors import InputError
+from napari_msiclust.learning.encoder import Encoder
+from napari_msiclust.learning.fusion_encoder import FusionEncoder
+from napari_msiclust.learning.pixel_similarity import FloatArray, Mask, directions
+from napari_msiclust.learning.tissue_frame import TissueFrame, View, square_roots
+from napari_msiclust.learning.training import encode
+
+_FRAME, _NETWORK = "frame.", "network."
+_IONS_PER_BLOCK = 64
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+def network_arrays(network: nn.Module, frame: TissueFrame | None = None) -> dict[str, npt.NDArray[Any]]:
+    """All that `TrainedNetwork` needs, as arrays."""
+    tensors = {_NETWORK + name: value for name, value in network.state_dict().items()}
+    if frame is not None:
+        tensors |= {_FRAME + name: value for name, value in frame.state().items()}
+    return {name: value.detach().cpu().contiguous().numpy() for name, value in tensors.items()}
+
+
+class TrainedNetwork:
+    """Embeds ion images with a network that was trained before.
+
+    Parameters
+    ----------
+    arrays : mapping of ndarray
+        As `network_arrays` made them.
+    config : ClusterConfig
+        Settings of the run that trained it.
+
+    Raises
+    ------
+    InputError
+        The arrays are not those of a network with these settings.
+    """
+
+    def __init__(self, arrays: Arrays, config: ClusterConfig) -> None:
+        tensors = {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+        own = {
+            name.removeprefix(_NETWORK): value for name, value in tensors.items() if name.startswith(_NETWORK)
+        }
+        frame = {
+            name.removeprefix(_FRAME): value for name, value in tensors.items() if name.startswith(_FRAME)
+        }
+        try:
+            self.frame = TissueFrame.from_state(frame) if frame else None
+            self.network = _empty_network(config, self.frame)
+            self.network.load_state_dict(own)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise InputError(
+                "the trained network that was kept does not fit the settings", fix="run the clustering again"
+            ) from error
+        self.side = config.image_size if self.frame is None else len(self.frame.mask)
+
+    def embed(self, stack: FloatArray, mask: Mask) -> FloatArray:
+        """Embedding (M, D) of ion images (M, side, side) of a tissue (side, side).
+
+        The tissue may be another one than that of the training, laid into the same square: pixels that only
+        one of the two has do not count.
+        """
+        found: FloatArray
+        if isinstance(self.network, Encoder):
+            found = encode(self.network, torch.from_numpy(stack)).numpy()
+            return found
+        assert self.frame is not None
+        roots = square_roots(stack, torch.device("cpu"))
+        weight = (torch.from_numpy(mask) & self.frame.mask).float()
+        parts = []
+        for images in torch.split(roots, _IONS_PER_BLOCK):
+            view: View = self.frame.view(images, weight.expand_as(images), self.frame.blur)
+            parts.append(self.network.embed(view))
+        found = torch.cat(parts).numpy()
+        return found
+
+
+class ClusterDirections:
+    """Where clusters lie in an embedding, how far their ions reach, and which one an ion is nearest to.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (N, D)
+        Embedding of the ions of the clusters.
+    labels : ndarray of int64, shape (N,)
+        1..K; 0 for an ion in no cluster.
+    centred : bool
+        Whether directions are taken from the mean of all ions, as the published recipe compares them.
+    """
+
+    def __init__(self, features: FloatArray, labels: npt.NDArray[np.int64], *, centred: bool) -> None:
+        zero = np.zeros(features.shape[1], np.float32)
+        self._centre = features.mean(axis=0) if centred else zero
+        points = directions(features - self._centre)
+        count = int(labels.max(initial=0))
+        self.clusters = np.array([k for k in range(1, count + 1) if (labels == k).any()], np.int64)
+        means = np.stack([points[labels == k].sum(axis=0) for k in self.clusters])
+        self._means = directions(means)
+        self._least = np.array(
+            [
+                _lowest_usual(_others_likeness(points[labels == k], mean))
+                for k, mean in zip(self.clusters, means, strict=True)
+            ]
+        )
+
+    def likeness(self, features: FloatArray) -> FloatArray:
+        """Cosine (M, K') of ions with the clusters that have ions."""
+        cosine: FloatArray = directions(features - self._centre) @ self._means.T
+        return cosine
+
+    def unlike(self, likeness: FloatArray) -> npt.NDArray[np.bool_]:
+        """Ions (M,) that lie farther from their nearest cluster than its own ions do."""
+        nearest = likeness.argmax(axis=1)
+        found: npt.NDArray[np.bool_] = likeness.max(axis=1) < self._least[nearest]
+        return found
+
+
+def _others_likeness(points: FloatArray, total: FloatArray) -> FloatArray:
+    """Cosine of each point with the sum of the others; of a lone one with itself."""
+    if len(points) == 1:
+        return np.ones(1, np.float32)
+    cosine: FloatArray = (directions(total - points) * points).sum(axis=1)
+    return cosine
+
+
+def _lowest_usual(values: FloatArray) -> float:
+    """Tukey's lower fence."""
+    low, high = np.quantile(values, (0.25, 0.75))
+    return float(low - 1.5 * (high - low))
+
+
+def _empty_network(config: ClusterConfig, frame: TissueFrame | None) -> Encoder | FusionEncoder:
+    with torch.random.fork_rng(devices=[]):
+        encoder = Encoder(config.encoder)
+    if frame is None:
+        return encoder
+    return FusionEncoder(encoder, frame.basis.shape[1], config.fusion, torch.Generator())
+
+
+def probabilities(likeness: FloatArray, sharpness: float) -> FloatArray:
+    """Softmax (M, K) of cosines."""
+    logits: Tensor = torch.from_numpy(likeness * np.float32(sharpness))
+    found: FloatArray = logits.softmax(1).numpy()
+    return found

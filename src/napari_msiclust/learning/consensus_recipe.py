@@ -171,9 +171,7 @@ def agreed_clusters(
     ions, counts = len(features), pd.DataFrame()
     if config.clusters == "auto":
         wide = cluster_range(ions, None)
-        free = yield from embedding_runs(
-            features, wide, learned, stage=COUNT_STAGE, seed=seeds[5], stop=stop
-        )
+        free = yield from embedding_runs(features, wide, learned, stage=COUNT_STAGE, seed=seeds[5], stop=stop)
         count = choose_count(np.concatenate([start.runs, free]) if settings.use_pixels else free)
         clusters, counts = count.clusters, count.curves
         yield Progress(COUNT_STAGE, learned.runs, learned.runs, note=count.reason)

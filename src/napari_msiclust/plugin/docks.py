@@ -7,13 +7,13 @@ from collections.abc import Generator
 from importlib import import_module
 from typing import Any
 
-import pint
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_msiclust.plugin.event_loop import handles_events
+from napari_msiclust.plugin.units import prepare_units
 from napari_msiclust.plugin.worker import Failed, Run
 
 _WIDGET = ("napari_msiclust.plugin.workbench.dock", "Workbench")
@@ -68,7 +68,7 @@ class ClusterDock(QWidget):
 def _imports(drawn: threading.Event) -> Generator[str, None, str]:
     """Imports the widget, and when that is drawn what its first run would wait for."""
     module = import_module(_WIDGET[0]).__name__
-    pint.get_application_registry().parse_units("um")  # type: ignore[no-untyped-call]  # for the scale bar
+    prepare_units()  # for the scale bar
     yield module
     drawn.wait(_SECONDS_TO_DRAW)
     return import_module(_NEEDED_BY_RUN).__name__

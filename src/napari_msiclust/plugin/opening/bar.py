@@ -13,6 +13,7 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from napari_msiclust.plugin.units import prepare_units
 from napari_msiclust.plugin.worker import Failed, Run, StoppedByUser
 from napari_msiclust.progress import Progress
 
@@ -205,5 +206,6 @@ def _steps(
             yield step
             continue
         drawn.clear()
+        prepare_units()
         yield Layer.create(*step)
         drawn.wait(_SECONDS_TO_DRAW)

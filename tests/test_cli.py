@@ -238,3 +238,14 @@ def test_classes_enriched_in_a_cluster(result: Path, tmp_path: Path) -> None:
     assert found[0]["set"] == "first"
     assert_one_line(msiclust("enrich", tmp_path, tmp_path / "classes.csv"), "holds no result")
     assert_one_line(msiclust("enrich", copy, tmp_path / "classes.csv", "--column", "x"), "no column x")
+
+
+def test_another_section_gets_the_clusters_of_a_result(result: Path, tissue: Path, tmp_path: Path) -> None:
+    done = msiclust("assign", result, tissue, "--out", tmp_path / "second")
+    assert done.returncode == 0, done.stderr
+    first, second = (pd.read_csv(folder / "ions.csv") for folder in (result, tmp_path / "second"))
+    assigned = second["cluster"] > 0
+    assert assigned.mean() > 0.8
+    assert set(second.loc[assigned, "cluster"]) <= set(first["cluster"])
+    assert_one_line(msiclust("assign", tmp_path, tissue, "--out", tmp_path / "x"), "holds no result")
+    assert_one_line(msiclust("assign", result, tissue, "--out", result), "--out is the result itself")

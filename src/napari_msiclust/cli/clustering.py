@@ -97,6 +97,40 @@ def _cluster_number(text: str | None) -> dict[str, int | str]:
 
 
 @app.command()
+@with_reading_options
+def assign(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="Folder of a result.")],
+    file: ImzmlArgument,
+    out: OutOption,
+    reading: ReadingOptions,
+) -> None:
+    """Give the ions of another section the clusters of a result, without training."""
+    from napari_msiclust.results.exports import RESULT, describe_source, is_result_folder, write_result
+    from napari_msiclust.results.folder import check_target
+
+    if not is_result_folder(result):
+        raise InputError("holds no result", fix="give the folder that msiclust cluster wrote", path=result)
+    if out.resolve() == result.resolve():
+        raise InputError("--out is the result itself", fix="give another folder", path=out)
+    check_target(out, RESULT)
+    with reading.opened(file) as opened, progress_bar() as report:
+        images = reading.images(opened, report)
+        source = describe_source(opened.path, opened.ibd_path, **reading.settings())
+        from napari_msiclust.assignment import assignment_steps
+        from napari_msiclust.progress import drain
+
+        assigned = drain(assignment_steps(result, images), report)
+    write_result(assigned, images, out, source)
+    for note in assigned.provenance["notes"]:
+        typer.echo(f"note: {note}")
+    used = (assigned.clusters["ions"] > 0).sum()
+    typer.echo(
+        f"{len(assigned.ions)} ions in {used} of {len(assigned.clusters)} clusters; "
+        f"report: {out / 'report.html'}"
+    )
+
+
+@app.command()
 def evaluate(
     ions_csv: Annotated[Path, typer.Argument(metavar="IONS.csv", help="ions.csv of a result.")],
     truth_csv: Annotated[

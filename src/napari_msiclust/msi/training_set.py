@@ -47,8 +47,15 @@ class TrainingSet:
         return self.stack[:, self.mask]
 
 
-def training_set(images: IonImages, config: ClusterConfig) -> TrainingSet:
+def training_set(images: IonImages, config: ClusterConfig, side: int | None = None) -> TrainingSet:
     """Estimate the tissue where no mask is given, set ions aside, and make the square images.
+
+    Parameters
+    ----------
+    images : IonImages
+    config : ClusterConfig
+    side : int, optional
+        Side of the square images; as the recipe wants it if not given.
 
     Raises
     ------
@@ -59,7 +66,7 @@ def training_set(images: IonImages, config: ClusterConfig) -> TrainingSet:
     if config.tissue == "estimate" and np.array_equal(images.grid.mask, images.grid.acquired):
         shaped = structured(structure, config.triage)
         images = images.with_mask(estimate_tissue(images, config.hotspot_quantile, shaped))
-    stack, mask = images.training_stack(_side(images, config), config.hotspot_quantile)
+    stack, mask = images.training_stack(side or _side(images, config), config.hotspot_quantile)
     has_signal: npt.NDArray[np.bool_] = stack.max(axis=(1, 2)) > 0
     bins = set_aside_empty(triage(images, config.triage, structure=structure), has_signal)
     used = np.flatnonzero(bins["bin"] == "")

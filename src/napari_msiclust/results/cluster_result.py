@@ -80,23 +80,39 @@ class ClusterResult:
 
 
 def build_result(
-    prepared: TrainingSet, clustering: IonClustering, config: ClusterConfig, provenance: dict[str, Any]
+    prepared: TrainingSet,
+    clustering: IonClustering,
+    config: ClusterConfig,
+    provenance: dict[str, Any],
+    *,
+    clusters: int | None = None,
+    left_out: tuple[str, str] | None = None,
 ) -> ClusterResult:
-    """Assemble a result from what was clustered and what came of it."""
+    """Assemble a result from what was clustered and what came of it.
+
+    Parameters
+    ----------
+    clusters : int, optional
+        Number of clusters, where some of them may be empty.
+    left_out : tuple of str, optional
+        Bin of the ions with label 0, and the reason; without it they are unassigned for want of confidence.
+    """
     images, used, flat = prepared.images, prepared.used, prepared.flat
     labels = np.zeros(len(images), dtype=np.int64)
     labels[used] = clustering.labels
     bins = prepared.bins.copy()
-    bins.loc[used[clustering.labels == 0], ["bin", "bin_reason"]] = [
+    bins.loc[used[clustering.labels == 0], ["bin", "bin_reason"]] = left_out or (
         UNASSIGNED,
         f"confidence below {config.consensus.min_confidence:g}",
-    ]
+    )
     confidence = np.zeros(len(images))
     confidence[used] = clustering.confidence
-    count = int(clustering.labels.max())
+    count = clusters or int(clustering.labels.max())
     centrality = np.zeros(len(images))
     for cluster in range(1, count + 1):
         member = clustering.labels == cluster
+        if not member.any():
+            continue
         centrality[used[member]] = pearson(flat[member], flat[member].mean(axis=0, keepdims=True))[:, 0]
     ions = pd.DataFrame(
         {
@@ -168,8 +184,10 @@ def _cluster_table(ions: pd.DataFrame, dominant: npt.NDArray[np.uint16], count: 
             {
                 "cluster": cluster,
                 "ions": len(member),
-                "mean_confidence": round(float(member["confidence"].mean()), 6),
-                "central_mz": float(member["mz"].to_numpy()[member["centrality"].argmax()]),
+                "mean_confidence": round(float(member["confidence"].mean()), 6) if len(member) else 0.0,
+                "central_mz": float(member["mz"].to_numpy()[member["centrality"].argmax()])
+                if len(member)
+                else np.nan,
                 "dominant_pixels": int((dominant == cluster).sum()),
             }
         )

@@ -188,6 +188,26 @@ def read_result(path: Path) -> SavedResult:
     )
 
 
+def read_clusters(path: Path) -> pd.DataFrame:
+    """The cluster table of a result folder.
+
+    Raises
+    ------
+    FileFormatError
+        It is missing or damaged.
+    """
+    try:
+        table = pd.read_csv(path / CLUSTERS, keep_default_na=False)
+        table["cluster"] = table["cluster"].astype(int)
+        if table.empty:
+            raise ValueError("no cluster")
+    except (OSError, KeyError, ValueError) as error:
+        raise FileFormatError(
+            "missing or damaged", fix="run the clustering again", path=path / CLUSTERS
+        ) from error
+    return table
+
+
 def read_embedding(path: Path, run: dict[str, Any]) -> tuple[Embedding, npt.NDArray[np.intp]]:
     """What the network of a result folder made of its ions, and their rows in the ion table.
 

@@ -1,0 +1,48 @@
+"""What a run was: weights, device, times, memory, versions."""
+
+from __future__ import annotations
+
+import sys
+import time
+from importlib import metadata
+from typing import Any
+
+from napari_msiclust.learning.ion_clustering import IonClustering
+
+_PACKAGES = ("napari-msiclust", "torch", "numpy", "scikit-learn", "scipy", "pandas")
+
+
+def provenance_of(clustering: IonClustering, started: float) -> dict[str, Any]:
+    """The record of a run that began at `started` (`time.perf_counter`), as plain JSON values."""
+    return {
+        "weights": {"origin": clustering.embedding.weights, "sha256": clustering.embedding.weights_sha256},
+        "device": clustering.device,
+        "threads": clustering.threads,
+        "seconds": {
+            **{stage: round(seconds, 3) for stage, seconds in clustering.seconds.items()},
+            "total": round(time.perf_counter() - started, 3),
+        },
+        "peak_memory_bytes": peak_memory_bytes(),
+        "notes": list(clustering.notes),
+        "cluster_counts": clustering.counts.to_dict("records"),
+        "versions": {"python": sys.version.split()[0]} | {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def peak_memory_bytes() -> int | None:
+    """Largest resident memory of this process so far; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        import psutil
+
+        return getattr(psutil.Process().memory_info(), "peak_wset", None)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -81,6 +81,7 @@ def refine_fusion(
     epochs: int,
     batch: int,
     seed: int,
+    fixed: npt.NDArray[np.bool_] | None = None,
     stop: threading.Event | None = None,
 ) -> Generator[Progress, None, tuple[nn.Linear, npt.NDArray[np.float32]]]:
     """Teach the network, in place, with its own confident answers, beginning with clusters.
@@ -93,6 +94,8 @@ def refine_fusion(
     ----------
     shares : ndarray of float32, shape (N, K)
         How much each ion belongs to each cluster; rows sum to 1.
+    fixed : ndarray of bool, shape (N,), optional
+        Ions that always teach the cluster of their largest share.
 
     Returns
     -------
@@ -120,7 +123,8 @@ def refine_fusion(
     optimization = Optimization(
         [*network.parameters(), *classifier.parameters()], config.learning_rate, epochs, device
     )
-    taught = _Taught(given, probabilities, config.confidence_quantile)
+    certain = torch.zeros(len(given), dtype=torch.bool) if fixed is None else torch.from_numpy(fixed)
+    taught = _Taught(given, certain.to(device), probabilities, config.confidence_quantile)
 
     def step(indices: Tensor) -> StepResult:
         chosen = indices.to(device)
@@ -157,8 +161,10 @@ def refine_fusion(
 class _Taught:
     """Pseudo-labels (N,) and which of them are confident enough to teach."""
 
-    def __init__(self, shares: Tensor, probabilities: Callable[[], Tensor], quantile: float) -> None:
-        self._shares, self._probabilities = shares, probabilities
+    def __init__(
+        self, shares: Tensor, fixed: Tensor, probabilities: Callable[[], Tensor], quantile: float
+    ) -> None:
+        self._shares, self._fixed, self._probabilities = shares, fixed, probabilities
         best = self._best()
         self._threshold = torch.quantile(best.values, quantile)
         self._keep(best)
@@ -170,4 +176,5 @@ class _Taught:
         return ((self._shares + self._probabilities()) / 2).max(1)
 
     def _keep(self, best: torch.return_types.max) -> None:
-        self.labels, self.confident = best.indices, best.values >= self._threshold
+        self.labels = torch.where(self._fixed, self._shares.argmax(1), best.indices)
+        self.confident = self._fixed | (best.values >= self._threshold)

@@ -59,6 +59,12 @@ class TissueFrame:
         basis = _principal_axes(rows - mean, components)
         return cls(torch.from_numpy(mask).to(device), pixels.sigma, mean, basis, size)
 
+    def to(self, device: torch.device) -> TissueFrame:
+        """The same frame on another device."""
+        return TissueFrame(
+            self.mask.to(device), self.sigma, self.mean.to(device), self.basis.to(device), self.size
+        )
+
     def coordinates(self, values: Tensor) -> Tensor:
         """Linear coordinates (N, C) of on-tissue pixels (N, P), smoothed already."""
         return (_standardized(values) - self.mean) @ self.basis

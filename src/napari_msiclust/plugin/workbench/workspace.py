@@ -16,9 +16,17 @@ from napari_msiclust.plugin.workbench.layer_view import LayerView
 from napari_msiclust.plugin.workbench.reopened import reopened_result
 from napari_msiclust.plugin.workbench.session import Session
 from napari_msiclust.plugin.workbench.thumbnail_store import ThumbnailStore
-from napari_msiclust.plugin.worker import ClusteringRun, Failed, Report, StoppedByUser
+from napari_msiclust.plugin.worker import (
+    Failed,
+    Report,
+    Run,
+    StoppedByUser,
+    clustering_run,
+    relearning_run,
+)
 from napari_msiclust.progress import Progress
 from napari_msiclust.results.cluster_result import ClusterResult
+from napari_msiclust.results.corrections import Relearning
 
 # By the identity of the viewer, until its last dock is gone.
 _workspaces: dict[int, Workspace] = {}
@@ -56,7 +64,7 @@ class Workspace(QObject):
         self.background = Background(self)
         self.paused = False
         self._dataset: IonDataset | None = None
-        self._run: ClusteringRun | None = None
+        self._run: Run | None = None
         self._run_dataset: IonDataset | None = None
         self._sessions: list[Session] = []
         self._stores: dict[int, ThumbnailStore] = {}
@@ -216,14 +224,25 @@ class Workspace(QObject):
 
     def start(self, config: ClusterConfig) -> None:
         """Cluster the chosen ion images."""
-        if self._run is not None or self._dataset is None:
+        if self._dataset is not None:
+            self._start(clustering_run(self._dataset.images, config))
+
+    def relearn(self) -> None:
+        """Train the network of the result that is looked at further on its corrections."""
+        session = self.session
+        if session is not None and session.history is not None:
+            self._start(relearning_run(session.history))
+
+    def _start(self, run: Run) -> None:
+        """Begin a run on the chosen ion images, if none is under way."""
+        if self._run is not None:
+            self.said.emit("Another run is under way. Wait for it, or press Stop.")
             return
-        self._run_dataset, self.paused = self._dataset, False
-        self._run = ClusteringRun.prepare(self._dataset.images, config)
-        self._run.worker.yielded.connect(self._receive)
-        self._run.worker.finished.connect(self._finished)
+        self._run, self._run_dataset, self.paused = run, self._dataset, False
+        run.worker.yielded.connect(self._receive)
+        run.worker.finished.connect(self._finished)
         self.run_changed.emit()
-        self._run.start()
+        run.start()
 
     def stop(self) -> None:
         """Ask the run to end; it does before its next batch."""
@@ -250,6 +269,8 @@ class Workspace(QObject):
                 self.progressed.emit([step for step in report if isinstance(step, Progress)])
             case ClusterResult():
                 self._show(report)
+            case Relearning():
+                self._take(report)
             case Failed(message):
                 self.said.emit(message)
                 show_error(message)
@@ -266,6 +287,11 @@ class Workspace(QObject):
         self.viewer.add_layer(means)
         self.viewer.add_layer(dominant)
         self.session_changed.emit()
+
+    def _take(self, relearning: Relearning) -> None:
+        session = next((one for one in self._sessions if one.dataset is self._run_dataset), None)
+        if session is not None:
+            session.take(relearning)
 
     def _finished(self) -> None:
         self._run, self.paused = None, False

@@ -14,6 +14,7 @@ import torch
 
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import InputError
+from napari_msiclust.learning.fusion_training import SHARPNESS
 from napari_msiclust.learning.ion_clustering import Embedding, IonClustering
 from napari_msiclust.learning.trained_network import ClusterDirections, TrainedNetwork, probabilities
 from napari_msiclust.learning.training import check_stop
@@ -26,7 +27,6 @@ from napari_msiclust.results.exports import read_clusters, read_embedding, read_
 
 NEW_PATTERN = "new pattern"
 STAGE = "assigning ions"
-_SHARPNESS = 10.0  # of the cosines, as self-labeling begins with
 
 
 def assignment_steps(
@@ -81,7 +81,7 @@ def assignment_steps(
     given = np.where(strange, 0, known.clusters[likeness.argmax(axis=1)])
     clustering = IonClustering(
         labels=given,
-        confidence=probabilities(likeness, _SHARPNESS).max(axis=1).astype(np.float64),
+        confidence=probabilities(likeness, SHARPNESS).max(axis=1).astype(np.float64),
         embedding=Embedding(
             features, embedding.encoder, embedding.weights, embedding.weights_sha256, embedding.network
         ),

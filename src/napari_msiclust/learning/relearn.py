@@ -64,7 +64,7 @@ def relearn(
     """Let corrections spread to like ions, and teach the network the labels that follow.
 
     First a linear classifier on the features carries the corrections over (`refine_labels`); then the network
-    and a classifier are trained further on the ions that are confident, the fixed ones always among them.
+    and a classifier are trained further on these labels, the fixed ones being certain.
 
     Parameters
     ----------

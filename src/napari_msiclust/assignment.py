@@ -16,7 +16,12 @@ from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import InputError
 from napari_msiclust.learning.fusion_training import SHARPNESS
 from napari_msiclust.learning.ion_clustering import Embedding, IonClustering
-from napari_msiclust.learning.trained_network import ClusterDirections, TrainedNetwork, probabilities
+from napari_msiclust.learning.trained_network import (
+    ClusterDirections,
+    TrainedNetwork,
+    probabilities,
+    without_views,
+)
 from napari_msiclust.learning.training import check_stop
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.training_set import training_set
@@ -75,7 +80,8 @@ def assignment_steps(
     check_stop(stop)
     yield Progress(STAGE, 1, 2)
     features = network.embed(prepared.stack, prepared.mask)
-    known = ClusterDirections(embedding.features, labels, centred=config.recipe == "published")
+    published = config.recipe == "published"
+    known = ClusterDirections(embedding.features, network.views, labels, centred=published)
     likeness = known.likeness(features)
     strange = known.unlike(likeness)
     given = np.where(strange, 0, known.clusters[likeness.argmax(axis=1)])
@@ -83,7 +89,11 @@ def assignment_steps(
         labels=given,
         confidence=probabilities(likeness, SHARPNESS).max(axis=1).astype(np.float64),
         embedding=Embedding(
-            features, embedding.encoder, embedding.weights, embedding.weights_sha256, embedding.network
+            features,
+            embedding.encoder,
+            embedding.weights,
+            embedding.weights_sha256,
+            without_views(embedding.network),
         ),
         history=pd.DataFrame(columns=["stage", "epoch", "loss", "confident_fraction"]),
         seconds={},

@@ -25,7 +25,7 @@ from napari_msiclust.learning.device import choose_device, limited_threads
 from napari_msiclust.learning.encoder import Encoder
 from napari_msiclust.learning.ion_clustering import Embedding, IonClustering
 from napari_msiclust.learning.self_labeling import train_classifier, train_self_labeling
-from napari_msiclust.learning.trained_network import network_arrays
+from napari_msiclust.learning.trained_network import fusion_views, network_arrays, plain_views
 from napari_msiclust.learning.training import check_stop, encode
 from napari_msiclust.learning.weights import load_encoder
 from napari_msiclust.progress import Progress
@@ -118,22 +118,22 @@ def learn_clusters(
                 agreement.labels,
                 agreement.confidence,
                 agreement.features,
-                network_arrays(trained.network, trained.views.frame),
+                network_arrays(
+                    trained.network, fusion_views(trained.network, trained.views), trained.views.frame
+                ),
                 agreement.runs,
                 agreement.counts,
                 config.consensus.min_confidence,
             )
         else:
-            images = torch.from_numpy(stack).to(device)
-            probabilities = yield from log.follow(
-                _stages(encoder, images, torch.from_numpy(mask).to(device), config, batch, stop)
-            )
+            images, tissue = torch.from_numpy(stack).to(device), torch.from_numpy(mask).to(device)
+            probabilities = yield from log.follow(_stages(encoder, images, tissue, config, batch, stop))
             best, raw_labels = probabilities.cpu().max(1)
             found = _Found(
                 raw_labels.numpy(),
                 best.numpy().astype(np.float64),
                 encode(encoder, images).cpu().numpy(),
-                network_arrays(encoder),
+                network_arrays(encoder, plain_views(encoder, images, tissue, config)),
             )
     labels = _by_size(found.labels)
     if isinstance(config.clusters, int) and labels.max() < config.clusters:

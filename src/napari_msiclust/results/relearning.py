@@ -34,15 +34,14 @@ def relearning_steps(
     embedding, config = result.embedding, result.config
     if not embedding.network:
         raise InputError("this result holds no trained network", fix="press Run to cluster the ions anew")
-    member = np.flatnonzero(labels.cluster[result.embedded] > 0)
-    rows = result.embedded[member]
-    if len(np.unique(labels.cluster[rows])) < 2:
+    rows = result.embedded
+    if len(np.unique(labels.cluster[rows][labels.cluster[rows] > 0])) < 2:
         raise InputError("all ions are in one cluster", fix="split it, or move ions to another one")
     side = TrainedNetwork(embedding.network, config).side
     stack, mask = history.basis.images.training_stack(side, config.hotspot_quantile)
     found = yield from relearn(
         embedding.network,
-        embedding.features[member],
+        embedding.features,
         stack[rows],
         mask,
         labels.cluster[rows],
@@ -52,7 +51,6 @@ def relearning_steps(
         stop=stop,
     )
     moved = np.flatnonzero(found.labels != labels.cluster[rows])
-    features = TrainedNetwork(found.network, config).embed(stack[result.embedded], mask)
     return Relearning(
         Relabel(
             tuple(rows[moved].tolist()),
@@ -61,5 +59,5 @@ def relearning_steps(
             REFINED,
             "learn again from the corrections",
         ),
-        replace(embedding, features=features, network=found.network),
+        replace(embedding, features=found.features, network=found.network),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_msiclust.config import ContrastiveConfig, SelfLabelingConfig
 from napari_msiclust.learning.contrastive import STAGE as CONTRASTIVE_STAGE
@@ -83,7 +83,7 @@ def refine_fusion(
     seed: int,
     fixed: npt.NDArray[np.bool_] | None = None,
     stop: threading.Event | None = None,
-) -> Generator[Progress, None, tuple[nn.Linear, npt.NDArray[np.float32]]]:
+) -> Generator[Progress, None, npt.NDArray[np.float32]]:
     """Teach the network, in place, what clusterings agree on and what it answers itself.
 
     The classifier compares an ion with the mean direction of each cluster. The pseudo-label of an ion is
@@ -100,10 +100,8 @@ def refine_fusion(
 
     Returns
     -------
-    nn.Linear
-        The classifier (D to K).
     ndarray of float32, shape (N, K)
-        Its probabilities for the plain ion images.
+        The network's probabilities for the plain ion images.
     """
     order = torch.Generator().manual_seed(seed)
     plain = views.plain()
@@ -152,7 +150,7 @@ def refine_fusion(
         after_epoch=look_again,
     )
     found: npt.NDArray[np.float32] = probabilities().cpu().numpy()
-    return classifier, found
+    return found
 
 
 class _SoftLabels:

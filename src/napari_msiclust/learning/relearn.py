@@ -103,7 +103,7 @@ def relearn(
         if isinstance(trained.network, FusionEncoder) and trained.frame is not None:
             frame = trained.frame.to(device)
             views = _split_views(stack[member], mask, frame, config)
-            _, answers = yield from refine_fusion(
+            answers = yield from refine_fusion(
                 trained.network,
                 views,
                 shares,

@@ -137,7 +137,12 @@ def build_result(
         mean_images=images.grid.image(mean_pixels),
         dominant_cluster_map=dominant,
         evidence=collect_evidence(
-            images.mz[used], clustering.labels, flat, polarity=images.polarity, ions=len(images)
+            images.mz[used],
+            clustering.labels,
+            flat,
+            polarity=images.polarity,
+            ions=len(images),
+            runs=None if clustering.halves is None else clustering.halves + 1,
         ),
         history=clustering.history,
         grid=images.grid,

@@ -1,0 +1,177 @@
+"""What each ingredient of the preset `default` buys: runs without it, side by side, over seeds.
+
+Every row changes one setting; the first is the start itself, the clusterings of the pixels that training
+begins with, and the second the whole preset. With classes known the score is the adjusted Rand index of
+all ions, unassigned ones as a cluster of their own; without, the kappa of 13C pairs and the share of ions
+in clusters. Data folder: MSICLUST_TEST_DATA, default ../shared/data.
+
+usage: python benchmarks/ablation.py [--seeds 0,1,2] [--only msight,...] [--rows start,...] [--out FILE.csv]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from napari_msiclust.config import ClusterConfig
+from napari_msiclust.learning.consensus import (
+    cluster_range,
+    coassociation,
+    cut,
+    membership,
+    merge_tree,
+    pixel_runs,
+)
+from napari_msiclust.learning.consensus_recipe import (
+    CONSENSUS_STAGE,
+    PixelStart,
+    agreed_clusters,
+    pixel_start,
+    trained_fusion,
+)
+from napari_msiclust.learning.device import limited_threads
+from napari_msiclust.learning.weights import load_encoder
+from napari_msiclust.msi.training_set import TrainingSet, training_set
+from napari_msiclust.progress import drain
+from napari_msiclust.results.evidence import collect_evidence
+from napari_msiclust.results.metrics import Truth
+from quality import PROBLEMS
+
+Labels = npt.NDArray[np.int64]
+Change = Callable[[ClusterConfig], ClusterConfig]
+
+CLUSTERS = {"msight": 10, "kidney": 10}  # asked for; 13 elsewhere
+CPU = torch.device("cpu")
+
+
+def changed(part: str, **settings: object) -> Change:
+    """A configuration with settings of one of its parts changed."""
+
+    def apply(config: ClusterConfig) -> ClusterConfig:
+        return config.model_copy(update={part: getattr(config, part).model_copy(update=settings)})
+
+    return apply
+
+
+ROWS: dict[str, Change | None] = {
+    "start": None,
+    "default": lambda config: config,
+    "no training": lambda config: config.with_epochs(0),
+    "no self-labeling": changed("consensus", refine_epochs=0),
+    "views not split": changed("views", split=False),
+    "views without faults": changed("views", line_gain=0.0, hotspots=0.0),
+    "no likeness": changed("consensus", likeness=False),
+    "nnclr": lambda config: config.with_objective("nnclr"),
+    "no pyramid": changed("fusion", pyramid=False),
+    "no linear reading": changed("fusion", pixels=False),
+    "embedding alone votes": changed("consensus", use_pixels=False),
+    "no smoothing": changed("consensus", smoothing=0.0),
+}
+
+
+def start_alone(prepared: TrainingSet, start: PixelStart, config: ClusterConfig) -> Labels:
+    """Clusters that the pixels agree on, without a network; unassigned as in the preset."""
+    assert isinstance(config.clusters, int)
+    close = cluster_range(len(prepared.stack), config.clusters)
+    runs = drain(
+        pixel_runs(start.pixels.values, close, config.consensus, stage=CONSENSUS_STAGE, seed=config.seed)
+    )
+    together = coassociation(runs)
+    shares = membership(together, cut(merge_tree(together), config.clusters))
+    return assigned(shares.argmax(axis=1), shares.max(axis=1), config)
+
+
+def whole(prepared: TrainingSet, start: PixelStart, config: ClusterConfig) -> Labels:
+    """Clusters of the recipe with these settings."""
+    encoder, _ = load_encoder(config.encoder, config.weights, config.seed)
+    encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    batch = min(config.max_batch, len(prepared.stack) // 2)
+    trained = drain(
+        trained_fusion(encoder, prepared.stack, prepared.mask, start, config, batch=batch, device=CPU)
+    )
+    found = drain(agreed_clusters(trained, start, config))
+    return assigned(found.labels, found.confidence, config)
+
+
+def assigned(labels: Labels, confidence: npt.NDArray[Any], config: ClusterConfig) -> Labels:
+    """Clusters from 1 on, 0 where confidence does not suffice."""
+    return np.where(confidence >= config.consensus.min_confidence, labels + 1, 0)
+
+
+def scores(prepared: TrainingSet, labels: Labels, truth: Truth | None) -> dict[str, float | None]:
+    """Scores of the labels of the ions that were clustered."""
+    evidence = collect_evidence(prepared.images.mz[prepared.used], labels, prepared.flat)
+    every = np.zeros(len(prepared.images), dtype=np.int64)
+    every[prepared.used] = labels
+    return {
+        "ari": None if truth is None else truth.score(every).ari,
+        "kappa": evidence.isotope_kappa,
+        "in clusters": float((labels > 0).mean()),
+    }
+
+
+def run(name: str, seed: int, rows: list[str], threads: int) -> list[dict[str, Any]]:
+    """One record for each row."""
+    images, truth = PROBLEMS[name][1]()
+    config = ClusterConfig(seed=seed, clusters=CLUSTERS.get(name, 13), device="cpu")
+    prepared = training_set(images, config)
+    found = []
+    with limited_threads(threads):
+        starts: dict[float | None, PixelStart] = {}
+        for row in rows:
+            change = ROWS[row]
+            settings = config if change is None else change(config)
+            smoothing = settings.consensus.smoothing
+            began = time.perf_counter()
+            if smoothing not in starts:
+                starts[smoothing] = drain(pixel_start(prepared.stack, prepared.mask, settings))
+            make = start_alone if change is None else whole
+            labels = make(prepared, starts[smoothing], settings)
+            found.append(
+                {"data": name, "row": row, "seed": seed}
+                | scores(prepared, labels, truth)
+                | {"seconds": time.perf_counter() - began}
+            )
+            print(
+                {
+                    key: round(value, 3) if isinstance(value, float) else value
+                    for key, value in found[-1].items()
+                },
+                flush=True,
+            )
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--only", default="uterus13,low-counts,artefacts,msight")
+    parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="add the records to this table")
+    options = parser.parse_args()
+    records: list[dict[str, Any]] = []
+    for seed in map(int, options.seeds.split(",")):
+        for name in options.only.split(","):
+            records += run(name, seed, options.rows.split(","), options.threads)
+            if options.out is not None:
+                pd.DataFrame(records).to_csv(options.out, index=False)
+    table = pd.DataFrame(records)
+    shown = table.groupby(["data", "row"], sort=False)[["ari", "kappa", "in clusters", "seconds"]]
+    spread = (shown.max() - shown.min()).add_suffix(" spread")
+    pd.set_option("display.width", 250)
+    print(pd.concat([shown.mean(), spread], axis=1).round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()

@@ -147,7 +147,7 @@ def test_an_ion_is_new_beyond_the_reach_of_a_cluster() -> None:
     features = np.repeat(centres, 20, axis=0) + 0.1 * rng.normal(size=(40, 8))
     labels = np.repeat([1, 3], 20)  # cluster 2 has no ion
     features = features.astype(np.float32)
-    known = ClusterDirections(features, [features], labels, centred=False)
+    known = ClusterDirections(features, labels, centred=False)
     asked = np.stack([centres[0], centres[1], np.eye(3, 8)[2]]).astype(np.float32)
     likeness = known.likeness(asked)
     assert known.clusters[likeness.argmax(axis=1)][:2].tolist() == [1, 3]

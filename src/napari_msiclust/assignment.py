@@ -62,12 +62,6 @@ def assignment_steps(
     started = time.perf_counter()
     saved = read_result(result)
     embedding, embedded = read_embedding(result, saved.run)
-    if not embedding.network:
-        raise InputError(
-            "the result holds no trained network",
-            fix="run the clustering again with this version",
-            path=result,
-        )
     config = ClusterConfig.model_validate(saved.run["config"])
     labels = saved.ions["cluster"].to_numpy(dtype=np.int64)[embedded]
     if not labels.any():
@@ -80,8 +74,7 @@ def assignment_steps(
     check_stop(stop)
     yield Progress(STAGE, 1, 2)
     features = network.embed(prepared.stack, prepared.mask)
-    published = config.recipe == "published"
-    known = ClusterDirections(embedding.features, network.views, labels, centred=published)
+    known = ClusterDirections(embedding.features, labels, centred=network.centred, views=network.views)
     likeness = known.likeness(features)
     strange = known.unlike(likeness)
     given = np.where(strange, 0, known.clusters[likeness.argmax(axis=1)])

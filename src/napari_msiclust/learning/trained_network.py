@@ -78,13 +78,24 @@ class TrainedNetwork:
     config : ClusterConfig
         Settings of the run that trained it.
 
+    Attributes
+    ----------
+    side : int
+        Side in pixels of the images that it takes.
+    centred : bool
+        Whether its embedding is compared from the mean of the ions.
+    views : list of ndarray, each of shape (n, D)
+        As `network_arrays` was given them.
+
     Raises
     ------
     InputError
-        The arrays are not those of a network with these settings.
+        There are none, or they are not those of a network with these settings.
     """
 
     def __init__(self, arrays: Arrays, config: ClusterConfig) -> None:
+        if not arrays:
+            raise InputError("the result holds no trained network", fix="run the clustering again")
         tensors = {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
         own = {
             name.removeprefix(_NETWORK): value for name, value in tensors.items() if name.startswith(_NETWORK)
@@ -101,6 +112,7 @@ class TrainedNetwork:
                 "the trained network that was kept does not fit the settings", fix="run the clustering again"
             ) from error
         self.side = config.image_size if self.frame is None else len(self.frame.mask)
+        self.centred = self.frame is None
         self.views = list(np.asarray(arrays.get(_VIEWS, ()), dtype=np.float32))
 
     def embed(self, stack: FloatArray, mask: Mask) -> FloatArray:
@@ -131,22 +143,22 @@ class ClusterDirections:
     ----------
     features : ndarray of float32, shape (n, D)
         Embedding of the ions of the clusters.
-    views : list of ndarray, each of shape (n, D)
-        Embedding of random views of them: what another measurement might make of these ions. It tells how
-        far from its cluster an ion may lie and still be one of it.
     labels : ndarray of int64, shape (n,)
         1..K; 0 for an ion in no cluster.
     centred : bool
         Whether directions are taken from the mean of all ions, as the published recipe compares them.
+    views : list of ndarray, each of shape (n, D)
+        Embedding of random views of the ions: what another measurement might make of them. It tells how
+        far from its cluster an ion may lie and still be one of it.
     """
 
     def __init__(
         self,
         features: FloatArray,
-        views: Sequence[FloatArray],
         labels: npt.NDArray[np.int64],
         *,
         centred: bool,
+        views: Sequence[FloatArray] = (),
     ) -> None:
         self._centre = features.mean(axis=0) if centred else np.zeros(features.shape[1], np.float32)
         points = directions(features - self._centre)

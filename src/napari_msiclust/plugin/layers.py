@@ -16,6 +16,7 @@ from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.plugin.ion_stack import IonStack
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.colors import cluster_colors
+from napari_msiclust.results.explanation import Explanation
 from napari_msiclust.results.exports import SavedResult, dominant_map_tiff, mean_images_tiff
 from napari_msiclust.results.ome_tiff import TiffImage
 
@@ -145,6 +146,21 @@ def saved_layers(saved: SavedResult) -> list[LayerTuple]:
     source = saved.run.get("input") or {}
     clustered = ClusteredIons(saved.ions, str(source.get("path", "")))
     return [image_layer(saved.mean_images, clustered), image_layer(saved.dominant_map, clustered)]
+
+
+def explanation_layer(explanation: Explanation, grid: PixelGrid) -> LayerTuple:
+    """Occlusion maps as one image for each cluster."""
+    top = float(np.nanmax(np.abs(explanation.maps), initial=0)) or 1.0
+    data, settings, kind = image_layer(
+        TiffImage(
+            grid.unfold(explanation.maps),
+            grid.physical_pixel_size_um,
+            "regions that count",
+            tuple(f"cluster {number}" for number in explanation.clusters),
+            deep=len(grid.planes) > 1,
+        )
+    )
+    return data, {**settings, "colormap": "RdBu_r", "contrast_limits": (-top, top)}, kind
 
 
 def image_layer(image: TiffImage, clustered: ClusteredIons | None = None) -> LayerTuple:

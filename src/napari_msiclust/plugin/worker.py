@@ -13,6 +13,7 @@ from napari.qt.threading import GeneratorWorker, create_worker
 
 from napari_msiclust.errors import MsiclustError, Stopped
 from napari_msiclust.progress import Progress
+from napari_msiclust.results.explanation import Explanation, explanation_steps
 
 if TYPE_CHECKING:
     from napari_msiclust.config import ClusterConfig
@@ -41,7 +42,7 @@ class StoppedByUser:
 
 
 Ending = Failed | StoppedByUser
-Report: TypeAlias = "list[Progress] | ClusterResult | Relearning | Ending"
+Report: TypeAlias = "list[Progress] | ClusterResult | Relearning | Explanation | Ending"
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +113,11 @@ def clustering_run(images: IonImages, config: ClusterConfig) -> Run:
 def relearning_run(history: History) -> Run:
     """Learning again from corrections; its worker emits `Report`, at last a `Relearning`."""
     return Run.of(lambda stop: _relearning(history, stop), "learning again")
+
+
+def explaining_run(history: History) -> Run:
+    """Occlusion maps of the clusters; its worker emits `Report`, at last an `Explanation`."""
+    return Run.of(lambda stop: explanation_steps(history, stop=stop), "explaining clusters")
 
 
 # What torch needs is imported in the thread that runs: that takes seconds.

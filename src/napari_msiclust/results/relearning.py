@@ -32,12 +32,10 @@ def relearning_steps(
     """
     result, labels = history.current.result, history.current.labels
     embedding, config = result.embedding, result.config
-    if not embedding.network:
-        raise InputError("this result holds no trained network", fix="press Run to cluster the ions anew")
+    side = TrainedNetwork(embedding.network, config).side
     rows = result.embedded
     if len(np.unique(labels.cluster[rows][labels.cluster[rows] > 0])) < 2:
         raise InputError("all ions are in one cluster", fix="split it, or move ions to another one")
-    side = TrainedNetwork(embedding.network, config).side
     stack, mask = history.basis.images.training_stack(side, config.hotspot_quantile)
     found = yield from relearn(
         embedding.network,

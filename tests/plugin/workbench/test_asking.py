@@ -212,3 +212,19 @@ def test_the_first_steps_tell_of_the_file(qtbot: QtBot, opened: Viewer, dock: Wo
     assert dock.workspace.dataset is dock.data_box.currentData()
     sums = dock.workspace.dataset.images.values.sum(axis=0)
     np.testing.assert_allclose(sums, sums[0], rtol=1e-3)
+
+
+def test_the_regions_that_count_for_a_cluster(user: User) -> None:
+    user.open_tab("Tree")
+    user.click(user.dock.results_step.tree.explain)
+    user.wait(lambda: "regions that count" in user.viewer.layers)
+    layer = user.viewer.layers["regions that count"]
+    clusters = user.session.clusters  # type: ignore[union-attr]
+    assert layer.data.shape[0] == (clusters["ions"] > 0).sum()
+    assert layer.metadata["channels"][0] == "cluster 1"
+    low, high = layer.contrast_limits
+    assert low == -high
+    assert np.nanmax(np.abs(layer.data)) > 0
+    tissue = user.session.result.grid.mask  # type: ignore[union-attr]
+    assert np.isnan(layer.data[:, ~tissue]).all()
+    user.wait_idle()

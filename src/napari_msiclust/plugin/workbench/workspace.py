@@ -10,7 +10,7 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from napari_msiclust.config import ClusterConfig
-from napari_msiclust.plugin.layers import KEY, ClusteredIons, IonDataset, result_layers
+from napari_msiclust.plugin.layers import KEY, ClusteredIons, IonDataset, explanation_layer, result_layers
 from napari_msiclust.plugin.workbench.background import Background
 from napari_msiclust.plugin.workbench.layer_view import LayerView
 from napari_msiclust.plugin.workbench.reopened import reopened_result
@@ -22,11 +22,13 @@ from napari_msiclust.plugin.worker import (
     Run,
     StoppedByUser,
     clustering_run,
+    explaining_run,
     relearning_run,
 )
 from napari_msiclust.progress import Progress
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.corrections import Relearning
+from napari_msiclust.results.explanation import Explanation
 
 # By the identity of the viewer, until its last dock is gone.
 _workspaces: dict[int, Workspace] = {}
@@ -233,6 +235,12 @@ class Workspace(QObject):
         if session is not None and session.history is not None:
             self._start(relearning_run(session.history))
 
+    def explain(self) -> None:
+        """Show which regions of the tissue the network goes by for each cluster."""
+        session = self.session
+        if session is not None and session.history is not None:
+            self._start(explaining_run(session.history))
+
     def _start(self, run: Run) -> None:
         """Begin a run on the chosen ion images, if none is under way."""
         if self._run is not None:
@@ -271,6 +279,8 @@ class Workspace(QObject):
                 self._show(report)
             case Relearning():
                 self._take(report)
+            case Explanation():
+                self._show_explanation(report)
             case Failed(message):
                 self.said.emit(message)
                 show_error(message)
@@ -292,6 +302,14 @@ class Workspace(QObject):
         session = next((one for one in self._sessions if one.dataset is self._run_dataset), None)
         if session is not None:
             session.take(relearning)
+
+    def _show_explanation(self, explanation: Explanation) -> None:
+        if self._run_dataset is not None:
+            grid = self._run_dataset.images.grid
+            self.viewer.add_layer(Layer.create(*explanation_layer(explanation, grid)))
+            self.said.emit(
+                "Red regions speak for a cluster, blue ones against it; the slider goes through them."
+            )
 
     def _finished(self) -> None:
         self._run, self.paused = None, False

@@ -122,8 +122,8 @@ def learn_clusters(
                 network_arrays(
                     trained.network, fusion_views(trained.network, trained.views), trained.views.frame
                 ),
+                agreement.margin >= config.consensus.min_margin,
                 agreement.counts,
-                config.consensus.min_confidence,
                 agreement.halves,
                 agreement.between,
             )
@@ -141,7 +141,7 @@ def learn_clusters(
     if isinstance(config.clusters, int) and labels.max() < config.clusters:
         log.notes.append(f"{config.clusters - labels.max()} of {config.clusters} clusters ended empty")
     return IonClustering(
-        labels=np.where(found.confidence < found.least, 0, labels),
+        labels=labels if found.settled is None else np.where(found.settled, labels, 0),
         confidence=found.confidence,
         embedding=Embedding(found.features, config.encoder, source.origin, source.sha256, found.network),
         history=log.history(),
@@ -157,14 +157,14 @@ def learn_clusters(
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """What either recipe ends with; labels from 0, and the confidence below which an ion has none."""
+    """What either recipe ends with; labels from 0, and which ions settled in theirs (all if None)."""
 
     labels: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float64]
     features: npt.NDArray[np.float32]
     network: dict[str, npt.NDArray[Any]]
+    settled: npt.NDArray[np.bool_] | None = None
     counts: pd.DataFrame = field(default_factory=pd.DataFrame)
-    least: float = 0.0
     halves: npt.NDArray[np.int64] | None = None
     between: npt.NDArray[np.float32] | None = None
 

@@ -103,7 +103,7 @@ def build_result(
     bins = prepared.bins.copy()
     bins.loc[used[clustering.labels == 0], ["bin", "bin_reason"]] = left_out or (
         UNASSIGNED,
-        f"confidence below {config.consensus.min_confidence:g}",
+        f"the clusterings disagree on it: margin below {config.consensus.min_margin:g}",
     )
     confidence = np.zeros(len(images))
     confidence[used] = clustering.confidence

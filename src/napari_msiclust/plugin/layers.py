@@ -14,10 +14,11 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.plugin.ion_stack import IonStack
+from napari_msiclust.plugin.layer_record import LayerRecord
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.colors import cluster_colors
 from napari_msiclust.results.exports import SavedResult, dominant_map_tiff, mean_images_tiff
-from napari_msiclust.results.ome_tiff import TiffImage
+from napari_msiclust.results.scaled_image import ScaledImage, contrast_limits
 
 KEY = "napari_msiclust"
 PLANE_AXES = ("y", "x")
@@ -122,15 +123,6 @@ def _plane_settings(grid: PixelGrid) -> dict[str, Any]:
     }
 
 
-def contrast_limits(image: npt.ArrayLike) -> tuple[float, float]:
-    """0 to the 0.999 quantile of the finite values, never empty."""
-    values = np.asarray(image)
-    finite = values[np.isfinite(values)]
-    top = float(np.quantile(finite, 0.999)) if finite.size else 0.0
-    top = top or (float(finite.max()) if finite.size else 0.0)
-    return (0.0, top if top > 0 else 1.0)
-
-
 def result_layers(result: ClusterResult, dataset: IonDataset) -> list[LayerTuple]:
     """Mean ion images and dominant cluster map of a fresh result."""
     clustered = ClusteredIons(result.ions, str(dataset.path))
@@ -147,36 +139,51 @@ def saved_layers(saved: SavedResult) -> list[LayerTuple]:
     return [image_layer(saved.mean_images, clustered), image_layer(saved.dominant_map, clustered)]
 
 
-def image_layer(image: TiffImage, clustered: ClusteredIons | None = None) -> LayerTuple:
+def image_layer(image: ScaledImage, clustered: ClusteredIons | None = None) -> LayerTuple:
     """A layer from an image with physical scale; labels come with colours and features."""
-    stack = "C" in image.axes
+    if clustered is None and image.ions is not None and "cluster" in image.ions:
+        clustered = ClusteredIons(image.ions, image.source)
+    record = LayerRecord.parse(image.extra)
+    settings = _place(image) | record.placement(image.pixels.ndim - image.rgb, image.pixel_size_um)
+    settings |= {"name": image.name, "metadata": {KEY: clustered} if clustered is not None else {}}
+    if "C" in image.axes and image.channels:
+        settings["metadata"]["channels"] = list(image.channels)
+    pixels, coarsest = image.pixels, image.levels[-1] if image.levels else image.pixels
+    if image.levels:
+        pixels, settings["multiscale"] = [image.pixels, *image.levels], True
+    look = record.look()
+    if image.kind == "labels":
+        count = int(coarsest.max(initial=0)) if not image.levels else max(record.colors, default=0)
+        settings["features"] = label_features(record.features, count)
+        colors = record.label_colors()
+        if colors is None and not image.levels:
+            colors = label_colormap(max(count, len(settings["features"]) - 1))
+        settings |= {"opacity": 0.8, **({} if colors is None else {"colormap": colors})}
+        settings |= {name: look[name] for name in ("opacity", "visible", "blending") if name in look}
+        return pixels if image.levels else compact_labels(pixels), settings, "labels"
+    if image.rgb:
+        settings["rgb"] = True
+        look.pop("colormap", None)
+    else:
+        settings["colormap"] = "inferno" if image.channels else "gray"
+        if "contrast_limits" not in look:
+            look["contrast_limits"] = contrast_limits(coarsest)
+    return pixels, settings | look, "image"
+
+
+def _place(image: ScaledImage) -> dict[str, Any]:
+    """Scale, place, units and names of the axes, as the format has them."""
     before = (
-        *(("cluster" if image.channels else "plane",) if stack else ()),
+        *(("cluster" if image.channels else "plane",) if "C" in image.axes else ()),
         *(("z",) if image.deep else ()),
     )
     size = image.pixel_size_um
-    settings: dict[str, Any] = {
-        "name": image.name,
+    return {
         "scale": (*(1 for _ in before), *(size or (1, 1))),
+        "translate": (*(0 for _ in before), *image.origin_um),
         "units": (*("pixel" for _ in before), *(("um", "um") if size else ("pixel", "pixel"))),
         "axis_labels": (*before, *PLANE_AXES),
-        "metadata": {KEY: clustered} if clustered is not None else {},
     }
-    if stack and image.channels:
-        settings["metadata"]["channels"] = list(image.channels)
-    if image.kind == "labels":
-        count = int(image.pixels.max(initial=0))
-        settings["features"] = label_features(image.extra.get("features") or {}, count)
-        settings["colormap"] = label_colormap(max(count, len(settings["features"]) - 1))
-        settings["opacity"] = 0.8
-        return compact_labels(image.pixels), settings, "labels"
-    if image.rgb:
-        settings["rgb"] = True
-    else:
-        settings["colormap"] = image.extra.get("colormap", "inferno" if image.channels else "gray")
-        limits = image.extra.get("contrast_limits")
-        settings["contrast_limits"] = tuple(limits) if limits else contrast_limits(image.pixels)
-    return image.pixels, settings, "image"
 
 
 def label_features(columns: dict[str, list[Any]], count: int) -> pd.DataFrame:

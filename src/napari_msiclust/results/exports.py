@@ -15,8 +15,10 @@ import pandas as pd
 from napari_msiclust.errors import FileFormatError
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import ClusterResult
+from napari_msiclust.results.colors import color_names_of
 from napari_msiclust.results.folder import FolderKind, whole_folder
-from napari_msiclust.results.ome_tiff import TiffImage, read_ome_tiff, write_ome_tiff
+from napari_msiclust.results.ome_tiff import read_ome_tiff, write_ome_tiff
+from napari_msiclust.results.scaled_image import ScaledImage
 
 IONS, CLUSTERS = "ions.csv", "clusters.csv"
 MEAN_IMAGES, DOMINANT_MAP = "mean_ion_images.ome.tif", "dominant_cluster.ome.tif"
@@ -33,20 +35,21 @@ _OPTIONAL_NUMBERS = frozenset(
 ION_IMAGES = FolderKind(frozenset({"values.npy", "mz.npy", "ions.csv", "grid.json"}), marker="grid.json")
 
 
-def mean_images_tiff(result: ClusterResult) -> TiffImage:
+def mean_images_tiff(result: ClusterResult) -> ScaledImage:
     """Mean ion images as a stack with one channel per cluster; z planes lie one above the other."""
-    return TiffImage(
+    return ScaledImage(
         result.grid.unfold(result.mean_images),
         result.grid.physical_pixel_size_um,
         "mean ion images",
         tuple(f"cluster {number}" for number in result.clusters["cluster"]),
+        colors=tuple(color_names_of(result.clusters)),
         deep=len(result.grid.planes) > 1,
     )
 
 
-def dominant_map_tiff(result: ClusterResult) -> TiffImage:
+def dominant_map_tiff(result: ClusterResult) -> ScaledImage:
     """The dominant cluster map as labels; z planes lie one above the other."""
-    return TiffImage(
+    return ScaledImage(
         result.grid.unfold(result.dominant_cluster_map),
         result.grid.physical_pixel_size_um,
         "dominant cluster map",
@@ -142,8 +145,8 @@ def write_ion_images(images: IonImages, out: str | Path) -> Path:
 class SavedResult:
     """What a result folder holds for looking at: images with scale, tables, the run."""
 
-    mean_images: TiffImage
-    dominant_map: TiffImage
+    mean_images: ScaledImage
+    dominant_map: ScaledImage
     ions: pd.DataFrame
     run: dict[str, Any]
 

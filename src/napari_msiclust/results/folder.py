@@ -101,23 +101,33 @@ def whole_folder(target: Path, kind: FolderKind) -> Iterator[Path]:
         ) from error
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all; an earlier one stays until the new one is there.
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary file beside a path that takes its place when the block ends well.
 
     Raises
     ------
     OutputError
-        It cannot be written.
+        It cannot be written; an earlier file is as it was.
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        try:
+            yield part
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise OutputError(
             f"cannot be written ({error.strerror or error})", fix="check rights and free space", path=path
         ) from error
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a text file whole or not at all, as `whole_file` does."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def _umask() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import pandas as pd
 import pytest
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import Colormap, DirectLabelColormap
+from napari.viewer import Viewer
 
+from napari_msiclust.errors import InputError
 from napari_msiclust.plugin import readers, writers
 from napari_msiclust.plugin.layer_record import LayerRecord
 from napari_msiclust.plugin.layers import KEY, ClusteredIons, image_layer
 from napari_msiclust.results.ome_tiff import read_ome_tiff, write_ome_tiff
 from napari_msiclust.results.scaled_image import ScaledImage
+from tests.plugin.conftest import PLUGIN
 
 _TURN = np.array([[0.9, -0.2, 30.0], [0.1, 1.1, -7.0], [0.0, 0.0, 1.0]])
 _IONS = pd.DataFrame({"mz": [100.5, 200.25], "cluster": [1, 2], "annotation": ["", "PC"]})
@@ -149,3 +153,45 @@ def test_a_pyramid_opens_as_one(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.affine.affine_matrix, layer.affine.affine_matrix)
     writers.write_image(path, *again.as_layer_data_tuple()[:2])  # over the file that it is read from
     assert Layer.create(*read(path)[0]).data[0].shape == (50, 2100)
+
+
+@pytest.mark.parametrize("write", [writers.write_zarr, writers.write_zarr_04])
+@pytest.mark.parametrize("name", list(_layers()))
+def test_from_ome_zarr(tmp_path: Path, name: str, write: Callable[..., list[str]]) -> None:
+    layer = _layers()[name]
+    path = str(tmp_path / "layer.ome.zarr")
+    write(path, [layer.as_layer_data_tuple()])
+    read = readers.get_ome_zarr_reader(path)
+    assert read is not None
+    (again,) = read(path)
+    assert_same_layer(Layer.create(*again), layer)
+
+
+def test_an_image_with_its_labels_in_one_folder(tmp_path: Path) -> None:
+    layers = _layers()
+    path = str(tmp_path / "result.ome.zarr")
+    writers.write_zarr(path, [layers["stack"].as_layer_data_tuple(), layers["map"].as_layer_data_tuple()])
+    read = readers.get_ome_zarr_reader(path)
+    assert read is not None
+    means, dominant = (Layer.create(*again) for again in read(path))
+    assert_same_layer(means, layers["stack"])
+    assert_same_layer(dominant, layers["map"])
+    assert means.metadata[KEY] is dominant.metadata[KEY]
+    for chosen in (["stack", "plane"], ["map", "map"]):
+        with pytest.raises(InputError, match="one image and its labels"):
+            writers.write_zarr(path, [layers[name].as_layer_data_tuple() for name in chosen])
+
+
+def test_file_save_offers_every_format(viewer: Viewer, tmp_path: Path) -> None:
+    layers = _layers()
+    for name in ("stack", "map"):
+        viewer.add_layer(layers[name])
+    path = tmp_path / "both.ome.zarr"
+    assert viewer.layers.save(str(path), plugin=PLUGIN) == [str(path)]
+    viewer.layers.clear()
+    means, dominant = viewer.open(str(path), plugin=PLUGIN)
+    assert_same_layer(means, layers["stack"])
+    assert_same_layer(dominant, layers["map"])
+    table = tmp_path / "ions.parquet"
+    assert means.save(str(table), plugin=PLUGIN) == [str(table)]
+    pd.testing.assert_frame_equal(pd.read_parquet(table), _IONS)

@@ -40,7 +40,7 @@ def test_ions_that_were_not_clustered_have_a_table(tissue_images: IonImages) -> 
 
 def test_what_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = pd.DataFrame({"mz": [1.0]})
-    with pytest.raises(InputError, match="choose .csv or .parquet"):
+    with pytest.raises(InputError, match="no format of tables"):
         write_ion_table(table, tmp_path / "ions.xlsx")
     for suffix in ("csv", "parquet"):
         with pytest.raises(OutputError, match="cannot be written"):

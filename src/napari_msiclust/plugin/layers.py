@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,35 +140,45 @@ def saved_layers(saved: SavedResult) -> list[LayerTuple]:
     return [image_layer(saved.mean_images, clustered), image_layer(saved.dominant_map, clustered)]
 
 
+def image_layers(images: Sequence[ScaledImage]) -> list[LayerTuple]:
+    """Layers of images from one file; those with one ion table share it."""
+    tables: dict[int, ClusteredIons] = {}
+    layers = []
+    for image in images:
+        if image.ions is not None and "cluster" in image.ions:
+            tables.setdefault(id(image.ions), ClusteredIons(image.ions, image.source))
+        layers.append(image_layer(image, tables.get(id(image.ions))))
+    return layers
+
+
 def image_layer(image: ScaledImage, clustered: ClusteredIons | None = None) -> LayerTuple:
     """A layer from an image with physical scale; labels come with colours and features."""
-    if clustered is None and image.ions is not None and "cluster" in image.ions:
-        clustered = ClusteredIons(image.ions, image.source)
     record = LayerRecord.parse(image.extra)
     settings = _place(image) | record.placement(image.pixels.ndim - image.rgb, image.pixel_size_um)
     settings |= {"name": image.name, "metadata": {KEY: clustered} if clustered is not None else {}}
     if "C" in image.axes and image.channels:
         settings["metadata"]["channels"] = list(image.channels)
-    pixels, coarsest = image.pixels, image.levels[-1] if image.levels else image.pixels
+    pixels = image.pixels
     if image.levels:
         pixels, settings["multiscale"] = [image.pixels, *image.levels], True
     look = record.look()
     if image.kind == "labels":
-        count = int(coarsest.max(initial=0)) if not image.levels else max(record.colors, default=0)
+        whole = isinstance(pixels, np.ndarray)
+        count = int(pixels.max(initial=0)) if whole else max(record.colors, default=0)
         settings["features"] = label_features(record.features, count)
         colors = record.label_colors()
-        if colors is None and not image.levels:
+        if colors is None and whole:
             colors = label_colormap(max(count, len(settings["features"]) - 1))
         settings |= {"opacity": 0.8, **({} if colors is None else {"colormap": colors})}
         settings |= {name: look[name] for name in ("opacity", "visible", "blending") if name in look}
-        return pixels if image.levels else compact_labels(pixels), settings, "labels"
+        return compact_labels(pixels) if whole else pixels, settings, "labels"
     if image.rgb:
         settings["rgb"] = True
         look.pop("colormap", None)
     else:
         settings["colormap"] = "inferno" if image.channels else "gray"
         if "contrast_limits" not in look:
-            look["contrast_limits"] = contrast_limits(coarsest)
+            look["contrast_limits"] = contrast_limits(image.sample)
     return pixels, settings | look, "image"
 
 

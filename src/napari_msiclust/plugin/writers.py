@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_msiclust.errors import InputError
 from napari_msiclust.plugin.layer_files import image_of_layer
 from napari_msiclust.plugin.layers import KEY, ClusteredIons
 from napari_msiclust.results.ion_table import write_ion_table as write_table_file
 from napari_msiclust.results.ome_tiff import write_ome_tiff
+
+if TYPE_CHECKING:
+    from napari_msiclust.results.ome_zarr import Version
 
 
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -21,6 +24,30 @@ def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write a labels layer with its features as OME-TIFF."""
     write_ome_tiff(Path(path), image_of_layer(path, data, attributes, "labels"))
+    return [path]
+
+
+def write_zarr(path: str, layers: list[Any]) -> list[str]:
+    """Write an image layer and labels layers as OME-Zarr 0.5."""
+    return _write_zarr(path, layers, "0.5")
+
+
+def write_zarr_04(path: str, layers: list[Any]) -> list[str]:
+    """Write an image layer and labels layers as OME-Zarr 0.4, for programs that do not know 0.5 yet."""
+    return _write_zarr(path, layers, "0.4")
+
+
+def _write_zarr(path: str, layers: list[Any], version: Version) -> list[str]:
+    from napari_msiclust.results.ome_zarr import write_ome_zarr
+
+    images = [image_of_layer(path, *layer) for layer in layers]
+    labels = [one for one in images if one.kind == "labels"]
+    shown = [one for one in images if one.kind == "image"] or labels[:1]
+    if len(shown) != 1 or (shown == labels[:1] and len(labels) > 1):
+        raise InputError(
+            "an OME-Zarr folder holds one image and its labels", fix="select one image layer", path=path
+        )
+    write_ome_zarr(Path(path), shown[0], labels if shown[0].kind == "image" else (), version)
     return [path]
 
 

@@ -16,7 +16,7 @@ import tifffile
 from napari_msiclust.errors import FileFormatError, InputError
 from napari_msiclust.results.folder import whole_file
 from napari_msiclust.results.own_part import own_part, with_own_part
-from napari_msiclust.results.scaled_image import ScaledImage
+from napari_msiclust.results.scaled_image import HELD_IN_MEMORY, ScaledImage
 
 _MARK = "napari_msiclust"
 _UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "um": 1.0, "nm": 1e-3, "Å": 1e-4}
@@ -121,7 +121,7 @@ def is_readable(path: Path) -> bool:
 def read_ome_tiff(path: Path) -> ScaledImage:
     """Read an OME-TIFF of one image: rows and columns, and a stack of them, z planes, or both.
 
-    The pixels of a pyramid are read when they are looked at.
+    The pixels of a large image are read when they are looked at.
 
     Raises
     ------
@@ -132,11 +132,10 @@ def read_ome_tiff(path: Path) -> ScaledImage:
         with tifffile.TiffFile(path) as tiff:
             axes = _checked_axes(path, tiff)
             series = tiff.series[0]
-            levels = (
-                [_lazy(path, number) for number in range(len(series.levels))]
-                if len(series.levels) > 1
-                else [series.asarray()]
-            )
+            if len(series.levels) > 1 or series.nbytes > HELD_IN_MEMORY:
+                levels = [_lazy(path, number) for number in range(len(series.levels))]
+            else:
+                levels = [series.asarray()]
             return _described(path, levels, axes, str(tiff.ome_metadata))
     except FileNotFoundError:
         raise FileFormatError("no such file", fix="check the path", path=path) from None

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+HELD_IN_MEMORY = 2**28  # bytes; a larger image is read when it is looked at
 _PYRAMID_FROM = 2048
 _COARSEST = 1024
 
@@ -73,6 +74,14 @@ class ScaledImage:
             for _ in range(level):
                 plane = halved(plane, nearest=self.kind == "labels")
             yield plane
+
+    @property
+    def sample(self) -> npt.NDArray[Any]:
+        """What stands for the whole image where that is large: its coarsest level, or one plane of it."""
+        coarsest = self.levels[-1] if self.levels else self.pixels
+        if isinstance(coarsest, np.ndarray):
+            return coarsest
+        return np.asarray(coarsest[tuple(side // 2 for side in self.leading)])
 
     @property
     def level_shapes(self) -> list[tuple[int, ...]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_msiclust.errors import InputError
 from napari_msiclust.plugin.layer_files import image_of_layer
-from napari_msiclust.plugin.layers import KEY, ClusteredIons
+from napari_msiclust.plugin.layers import KEY, ClusteredIons, IonDataset
 from napari_msiclust.results.ion_table import write_ion_table as write_table_file
 from napari_msiclust.results.ome_tiff import write_ome_tiff
 
@@ -48,6 +48,24 @@ def _write_zarr(path: str, layers: list[Any], version: Version) -> list[str]:
             "an OME-Zarr folder holds one image and its labels", fix="select one image layer", path=path
         )
     write_ome_zarr(Path(path), shown[0], labels if shown[0].kind == "image" else (), version)
+    return [path]
+
+
+def write_imzml(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write the ion images behind a layer, or the mean ion images of a result, as continuous imzML."""
+    from napari_msiclust.results.imzml_export import mean_images_as_ions
+    from napari_msiclust.results.imzml_export import write_imzml as write_pair
+
+    behind = attributes.get("metadata", {}).get(KEY)
+    target = Path(path)
+    if isinstance(behind, IonDataset):
+        if target.resolve() == behind.path.resolve():
+            raise InputError("is the file that the ions came from", fix="choose another name", path=path)
+        write_pair(target, behind.images)
+    elif isinstance(behind, ClusteredIons):
+        write_pair(target, mean_images_as_ions(image_of_layer(path, data, attributes, "image")))
+    else:
+        raise InputError("this layer has no ions", fix="choose ion images or a result", path=path)
     return [path]
 
 

@@ -14,9 +14,12 @@ from napari.utils.colormaps import Colormap, DirectLabelColormap
 from napari.viewer import Viewer
 
 from napari_msiclust.errors import InputError
+from napari_msiclust.msi.extract import extract_ion_images
+from napari_msiclust.msi.imzml import open_imzml
+from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.plugin import readers, writers
 from napari_msiclust.plugin.layer_record import LayerRecord
-from napari_msiclust.plugin.layers import KEY, ClusteredIons, image_layer
+from napari_msiclust.plugin.layers import KEY, ClusteredIons, IonDataset, image_layer, stack_layer
 from napari_msiclust.results.ome_tiff import read_ome_tiff, write_ome_tiff
 from napari_msiclust.results.scaled_image import ScaledImage
 from tests.plugin.conftest import PLUGIN
@@ -87,10 +90,14 @@ def assert_same_layer(again: Layer, layer: Layer) -> None:
         assert again.gamma == layer.gamma
         assert again.colormap.name == layer.colormap.name
         np.testing.assert_allclose(again.colormap.colors, layer.colormap.colors)
-    if KEY in layer.metadata:
+    if isinstance(layer.metadata.get(KEY), ClusteredIons):
         pd.testing.assert_frame_equal(again.metadata[KEY].ions, layer.metadata[KEY].ions)
         assert again.metadata[KEY].dataset_path == layer.metadata[KEY].dataset_path
-    assert again.metadata.get("channels") == layer.metadata.get("channels")
+    if isinstance(layer.metadata.get(KEY), IonDataset):
+        names = [f"m/z {mz:.4f}" for mz in layer.metadata[KEY].images.mz]
+        assert again.metadata["channels"] == names
+    else:
+        assert again.metadata.get("channels") == layer.metadata.get("channels")
 
 
 @pytest.mark.parametrize("name", list(_layers()))
@@ -180,6 +187,59 @@ def test_an_image_with_its_labels_in_one_folder(tmp_path: Path) -> None:
     for chosen in (["stack", "plane"], ["map", "map"]):
         with pytest.raises(InputError, match="one image and its labels"):
             writers.write_zarr(path, [layers[name].as_layer_data_tuple() for name in chosen])
+
+
+def _result(dataset: IonDataset) -> list[Layer]:
+    """A result of a dataset: the ions by turns in two clusters."""
+    images = dataset.images
+    ions = pd.DataFrame({"mz": images.mz, "cluster": np.arange(len(images)) % 2 + 1})
+    clustered = ClusteredIons(ions, str(dataset.path))
+    dominant = np.where(images.grid.mask, 2, 0).astype(np.uint8)
+    metadata = {KEY: clustered}
+    return [
+        Image(np.asarray(images.grid.image(images.values[:2])), name="means", metadata=metadata),
+        Labels(dominant, name="map", metadata=metadata),
+    ]
+
+
+def test_ion_images_leave_in_every_format(opened: Viewer, tissue_images: IonImages, tmp_path: Path) -> None:
+    stack = opened.layers["tissue ions"]
+    means, dominant = _result(stack.metadata[KEY])
+    for layer, name, mz in ((stack, "ions", tissue_images.mz.tolist()), (means, "means", [1.0, 2.0])):
+        path = tmp_path / f"{name}.imzML"
+        assert layer.save(str(path), plugin=PLUGIN) == [str(path)]
+        with open_imzml(path) as file:
+            assert extract_ion_images(file, cache=False).mz.tolist() == mz
+    opened.layers.clear()
+    for layer in (stack, dominant):
+        opened.add_layer(layer)
+    pictures = opened.layers.save(str(tmp_path / "tissue.png"), plugin=PLUGIN)
+    assert [Path(one).name for one in pictures] == ["tissue_cluster_01.png", "tissue_cluster_02.png"]
+    zarr = tmp_path / "tissue.zarr"
+    opened.layers.save(str(zarr), plugin=PLUGIN)
+    opened.layers.clear()
+    again, _ = opened.open(str(zarr), plugin=PLUGIN)
+    assert_same_layer(again, stack)
+
+
+def test_what_has_no_ions_is_said(tissue: Path, tissue_images: IonImages, tmp_path: Path) -> None:
+    plain = Image(np.zeros((3, 4))).as_layer_data_tuple()
+    ions = Layer.create(*stack_layer(tissue_images, tissue, "x")).as_layer_data_tuple()
+    for write, said in (
+        (lambda: writers.write_imzml(str(tmp_path / "x.imzML"), *plain[:2]), "has no ions"),
+        (lambda: writers.write_imzml(str(tissue), *ions[:2]), "the file that the ions came from"),
+        (lambda: writers.write_montages(str(tmp_path / "x.png"), [plain]), "0 layers of ion images"),
+        (lambda: writers.write_montages(str(tmp_path / "x.png"), [ions]), "no clusters"),
+        (lambda: writers.write_anndata(str(tmp_path / "x.h5ad"), [ions, ions]), "2 layers of ion images"),
+    ):
+        with pytest.raises(InputError, match=said):
+            write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_of_one_image_remains_naparis(viewer: Viewer, tmp_path: Path) -> None:
+    viewer.add_image(np.arange(12, dtype=np.uint8).reshape(3, 4)).save(str(tmp_path / "x.png"))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.png"]
 
 
 def test_file_save_offers_every_format(viewer: Viewer, tmp_path: Path) -> None:

@@ -108,7 +108,5 @@ def test_a_full_disk_leaves_the_earlier_pair(tmp_path: Path, monkeypatch: pytest
         write_imzml(path, images)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["x.ibd", "x.imzML"]
     _assert_same(_again(path), images)
-    with pytest.raises(OutputError, match="cannot be written"):
-        write_imzml(tmp_path / "absent" / "x.imzML", images)
     with pytest.raises(InputError, match=r"end with .imzML"):
         write_imzml(tmp_path / "x.txt", images)

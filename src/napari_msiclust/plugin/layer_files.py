@@ -12,6 +12,7 @@ from napari_msiclust.errors import InputError
 from napari_msiclust.plugin.layer_record import LayerRecord, top_color
 from napari_msiclust.plugin.layers import KEY, ClusteredIons, IonDataset
 from napari_msiclust.results.colors import cluster_color_names
+from napari_msiclust.results.ion_stack import ion_names
 from napari_msiclust.results.ion_table import ion_table
 from napari_msiclust.results.scaled_image import ScaledImage
 
@@ -67,7 +68,7 @@ def image_of_layer(path: str, data: Any, attributes: dict[str, Any], kind: str) 
 def _channels(attributes: dict[str, Any]) -> tuple[str, ...]:
     own = attributes.get("metadata", {})
     if isinstance(own.get(KEY), IonDataset):
-        return tuple(f"m/z {mz:.4f}" for mz in own[KEY].images.mz)
+        return ion_names(own[KEY].images)
     return tuple(map(str, own.get("channels") or ()))
 
 

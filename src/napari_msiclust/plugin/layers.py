@@ -14,11 +14,11 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
-from napari_msiclust.plugin.ion_stack import IonStack
 from napari_msiclust.plugin.layer_record import LayerRecord
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.colors import cluster_colors
 from napari_msiclust.results.exports import SavedResult, dominant_map_tiff, mean_images_tiff
+from napari_msiclust.results.ion_stack import IonStack
 from napari_msiclust.results.scaled_image import ScaledImage, contrast_limits
 
 KEY = "napari_msiclust"
@@ -135,8 +135,7 @@ def result_layers(result: ClusterResult, dataset: IonDataset) -> list[LayerTuple
 
 def saved_layers(saved: SavedResult) -> list[LayerTuple]:
     """The same layers from a result folder."""
-    source = saved.run.get("input") or {}
-    clustered = ClusteredIons(saved.ions, str(source.get("path", "")))
+    clustered = ClusteredIons(saved.ions, saved.source)
     return [image_layer(saved.mean_images, clustered), image_layer(saved.dominant_map, clustered)]
 
 

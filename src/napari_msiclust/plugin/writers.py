@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_msiclust.errors import InputError
 from napari_msiclust.plugin.layer_files import image_of_layer
 from napari_msiclust.plugin.layers import KEY, ClusteredIons, IonDataset
@@ -56,7 +58,7 @@ def write_imzml(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     from napari_msiclust.results.imzml_export import mean_images_as_ions
     from napari_msiclust.results.imzml_export import write_imzml as write_pair
 
-    behind = attributes.get("metadata", {}).get(KEY)
+    behind = _behind(attributes)
     target = Path(path)
     if isinstance(behind, IonDataset):
         if target.resolve() == behind.path.resolve():
@@ -69,9 +71,53 @@ def write_imzml(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     return [path]
 
 
+def write_montages(path: str, layers: list[Any]) -> list[str]:
+    """Write a PNG per cluster from the layers of ion images and of their result."""
+    from napari_msiclust.results.montage import write_montages as write_pictures
+
+    dataset, clustered = _dataset(path, layers), _clustered(layers)
+    if clustered is None:
+        raise InputError("no clusters", fix="select a layer of the result, too", path=path)
+    return [str(one) for one in write_pictures(Path(path), dataset.images, clustered.ions)]
+
+
+def write_anndata(path: str, layers: list[Any]) -> list[str]:
+    """Write AnnData (pixels by ions) from the layers of ion images and, if it is there, of their result."""
+    from napari_msiclust.results.anndata_export import Clusters
+    from napari_msiclust.results.anndata_export import write_anndata as write_table
+
+    dataset, clustered = _dataset(path, layers), _clustered(layers)
+    clusters = None
+    if clustered is not None:
+        maps = {kind: data for data, attributes, kind in layers if _behind(attributes) is clustered}
+        means, dominant = (np.asarray(maps[kind]) if kind in maps else None for kind in ("image", "labels"))
+        clusters = Clusters(clustered.ions, dominant, means)
+    write_table(Path(path), dataset.images, clusters)
+    return [path]
+
+
+def _dataset(path: str, layers: list[Any]) -> IonDataset:
+    """The ion images behind one of the layers."""
+    found = [_behind(attributes) for _, attributes, _ in layers]
+    datasets = [one for one in found if isinstance(one, IonDataset)]
+    if len(datasets) != 1:
+        raise InputError(f"{len(datasets)} layers of ion images", fix="select one", path=path)
+    return datasets[0]
+
+
+def _clustered(layers: list[Any]) -> ClusteredIons | None:
+    """The ion table behind the layers."""
+    found = (_behind(attributes) for _, attributes, _ in layers)
+    return next((one for one in found if isinstance(one, ClusteredIons)), None)
+
+
+def _behind(attributes: dict[str, Any]) -> Any:
+    return attributes.get("metadata", {}).get(KEY)
+
+
 def write_ion_table(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write the ion table behind a result's layer as CSV or Parquet."""
-    clustered = attributes.get("metadata", {}).get(KEY)
+    clustered = _behind(attributes)
     if not isinstance(clustered, ClusteredIons):
         raise InputError(
             "this layer has no ion table", fix="choose a layer of a clustering result", path=path

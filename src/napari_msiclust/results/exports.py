@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,15 @@ class SavedResult:
     ions: pd.DataFrame
     run: dict[str, Any]
 
+    @property
+    def source(self) -> str:
+        """Path of the file that the ions came from; empty if unknown."""
+        return str((self.run.get("input") or {}).get("path", ""))
+
+    def with_table(self, image: ScaledImage) -> ScaledImage:
+        """An image of the result together with the ion table."""
+        return replace(image, ions=self.ions, source=self.source)
+
 
 def is_result_folder(path: Path) -> bool:
     """Whether a folder holds a result of this package."""
@@ -187,7 +196,7 @@ def read_ion_table(path: Path) -> pd.DataFrame:
         It is missing, damaged, or has no columns mz and cluster.
     """
     try:
-        table = pd.read_csv(path, keep_default_na=False)
+        table = pd.read_csv(path, keep_default_na=False, float_precision="round_trip")
         numbers: npt.NDArray[np.float64] = table[["mz", "cluster"]].to_numpy(dtype=np.float64)
         if not np.isfinite(numbers).all():
             raise ValueError("a number is missing")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +122,48 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise OutputError(
             f"cannot be written ({error.strerror or error})", fix="check rights and free space", path=path
         ) from error
+
+
+@contextmanager
+def whole_files(targets: Sequence[Path]) -> Iterator[Path]:
+    """A temporary folder beside files of one folder, whose files take the places of all of them, or of none.
+
+    Raises
+    ------
+    OutputError
+        One cannot be written; earlier files are as they were.
+    """
+    working = _working_folder(targets[0])
+    try:
+        yield working
+        _swap_files([(working / target.name, target) for target in targets], working)
+    except OSError as error:
+        raise OutputError(
+            f"cannot be written ({error.strerror or error})",
+            fix="check rights and free space",
+            path=targets[0],
+        ) from error
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+
+
+def _swap_files(moves: Sequence[tuple[Path, Path]], working: Path) -> None:
+    """Put new files in the places of old ones; put the old ones back if one fails."""
+    done: list[tuple[Path, Path | None]] = []
+    try:
+        for number, (new, target) in enumerate(moves):
+            old = working / f"old-{number}" if target.is_file() else None
+            if old is not None:
+                target.rename(old)
+            done.append((target, old))
+            new.rename(target)
+    except BaseException:
+        for target, old in reversed(done):
+            if old is not None:
+                old.replace(target)
+            elif target.is_file():
+                target.unlink()
+        raise
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -12,9 +10,10 @@ import numpy.typing as npt
 from pyimzml.ImzMLWriter import IMZML_TEMPLATE, ImzMLWriter
 from wheezy.template import CoreExtension, DictLoader, Engine
 
-from napari_msiclust.errors import InputError, OutputError
+from napari_msiclust.errors import InputError
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.results.folder import whole_files
 from napari_msiclust.results.scaled_image import ScaledImage
 
 _PIXELS_PER_BLOCK = 4096
@@ -36,18 +35,10 @@ def write_imzml(path: Path, images: IonImages) -> Path:
     """
     if path.suffix.lower() != ".imzml":
         raise InputError("no name of an imzML file", fix="let it end with .imzML", path=path)
-    try:
-        working = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
-        try:
-            _write_pair(working / "images.imzML", images)
-            (working / "images.ibd").replace(path.with_suffix(".ibd"))
-            (working / "images.imzML").replace(path)
-        finally:
-            shutil.rmtree(working, ignore_errors=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot be written ({error.strerror or error})", fix="check rights and free space", path=path
-        ) from error
+    with whole_files((path, path.with_suffix(".ibd"))) as folder:
+        _write_pair(folder / "images.imzML", images)
+        (folder / "images.imzML").rename(folder / path.name)  # it has its own mind about the suffix
+        (folder / "images.ibd").rename(folder / path.with_suffix(".ibd").name)
     return path
 
 

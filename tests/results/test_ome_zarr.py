@@ -105,6 +105,7 @@ def test_the_description_is_as_the_format_has_it(tmp_path: Path, version: Versio
         ("medulla <2>", "56B4E9"),
     ]
     assert root["omero"]["channels"][1]["window"] == {"min": 0.0, "max": 23.0, "start": 0.5, "end": 20.0}
+    assert label["image-label"]["source"] == {"image": "../../"}
     assert {"label-value": 2, "rgba": [0, 0, 255, 128]} in label["image-label"]["colors"]
     assert {"label-value": 1, "index": 1, "name": "cortex"} in label["image-label"]["properties"]
 

@@ -105,8 +105,12 @@ def write_anndata(path: Path, images: IonImages, clusters: Clusters | None = Non
             table.write_h5ad(part)
         return path
     marker = next((name for name in _MARKERS if (path / name).exists()), _MARKERS[0])
-    with whole_folder(path, FolderKind(_NAMES, marker)) as folder:
-        table.write_zarr(folder)
+    import dask
+
+    # one chunk after the other: after a fault, none is still on its way to the folder
+    chunks = (min(_PIXELS_PER_BLOCK, table.n_obs), table.n_vars)
+    with whole_folder(path, FolderKind(_NAMES, marker)) as folder, dask.config.set(scheduler="synchronous"):
+        table.write_zarr(folder, chunks=chunks)
     return path
 
 

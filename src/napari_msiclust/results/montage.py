@@ -100,5 +100,6 @@ def _add_scale_bar(panel: Axes, shape: Sequence[int], pixel_width: float, *, um:
     length = round_length(shape[1] * pixel_width)
     end = length / pixel_width
     below = shape[0] * 1.06
+    panel.set_autoscale_on(False)  # the image keeps its size
     panel.plot((0, end), (below, below), color="black", lw=3, solid_capstyle="butt", clip_on=False)
     panel.text(0, below * 1.03, length_in_words(length, um=um), fontsize=8, va="top")

@@ -76,7 +76,11 @@ def _write_image(group: zarr.Group, image: ScaledImage, version: Version, own: d
     multiscale = _multiscale(image) | ({"version": version} if version == "0.4" else {})
     described: dict[str, Any] = {"multiscales": [multiscale]}
     if image.kind == "labels":
-        described["image-label"] = {"version": version, **_label_colors(image)}
+        described["image-label"] = {
+            "version": version,
+            "source": {"image": "../../"},
+            **_label_colors(image),
+        }
     else:
         described["omero"] = {"name": image.name, "channels": _channels(image, windows)}
     group.attrs.update({"ome": {"version": version, **described}} if version == "0.5" else described)
@@ -93,16 +97,27 @@ def _write_level(group: zarr.Group, image: ScaledImage, level: int) -> list[dict
         str(level),
         shape=shape,
         dtype=np.uint8 if image.pixels.dtype == bool else image.pixels.dtype,
-        chunks=(*(1 for _ in shape[:-2]), *(min(side, _CHUNK) for side in shape[-2:])),
+        chunks=(
+            *(side if image.rgb else 1 for side in shape[:-2]),
+            *(min(side, _CHUNK) for side in shape[-2:]),
+        ),
         dimension_names=_axis_names(image) if version == 3 else None,
         chunk_key_encoding={"name": "v2", "separator": "/"} if version == 2 else None,
     )
     windows: dict[int, dict[str, float]] = {}
     for place, plane in zip(np.ndindex(image.leading), image.planes(level), strict=True):
-        array[place] = np.moveaxis(plane, -1, 0) if image.rgb else plane
+        _store(array, place, np.moveaxis(plane, -1, 0) if image.rgb else plane)
         number = place[0] if "C" in image.axes else 0
         windows[number] = _window(plane, windows.get(number))
     return list(windows.values())
+
+
+def _store(array: zarr.Array, place: tuple[int, ...], plane: npt.NDArray[Any]) -> None:
+    """Write a plane chunk by chunk, so that after a fault none is still on its way to the folder."""
+    for top in range(0, plane.shape[-2], _CHUNK):
+        for left in range(0, plane.shape[-1], _CHUNK):
+            inside = (..., slice(top, top + _CHUNK), slice(left, left + _CHUNK))
+            array[(*place, *inside)] = plane[inside]
 
 
 def _window(plane: npt.NDArray[Any], so_far: dict[str, float] | None) -> dict[str, float]:

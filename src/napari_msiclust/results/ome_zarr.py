@@ -112,12 +112,13 @@ def _write_level(group: zarr.Group, image: ScaledImage, level: int) -> list[dict
     return list(windows.values())
 
 
-def _store(array: zarr.Array, place: tuple[int, ...], plane: npt.NDArray[Any]) -> None:
+def _store(array: zarr.Array[Any], place: tuple[int, ...], plane: npt.NDArray[Any]) -> None:
     """Write a plane chunk by chunk, so that after a fault none is still on its way to the folder."""
     for top in range(0, plane.shape[-2], _CHUNK):
         for left in range(0, plane.shape[-1], _CHUNK):
-            inside = (..., slice(top, top + _CHUNK), slice(left, left + _CHUNK))
-            array[(*place, *inside)] = plane[inside]
+            rows, cols = slice(top, top + _CHUNK), slice(left, left + _CHUNK)
+            key: Any = (*place, ..., rows, cols)
+            array[key] = plane[..., rows, cols]
 
 
 def _window(plane: npt.NDArray[Any], so_far: dict[str, float] | None) -> dict[str, float]:

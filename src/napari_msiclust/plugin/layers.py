@@ -144,10 +144,15 @@ def image_layers(images: Sequence[ScaledImage]) -> list[LayerTuple]:
     tables: dict[int, ClusteredIons] = {}
     layers = []
     for image in images:
-        if image.ions is not None and "cluster" in image.ions:
+        if image.ions is not None and _tells_clusters(image.ions):
             tables.setdefault(id(image.ions), ClusteredIons(image.ions, image.source))
         layers.append(image_layer(image, tables.get(id(image.ions))))
     return layers
+
+
+def _tells_clusters(ions: pd.DataFrame) -> bool:
+    """Whether a table from a file is an ion table with clusters."""
+    return all(name in ions and ions[name].dtype.kind in "if" for name in ("mz", "cluster"))
 
 
 def image_layer(image: ScaledImage, clustered: ClusteredIons | None = None) -> LayerTuple:

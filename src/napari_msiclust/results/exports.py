@@ -32,6 +32,7 @@ RESULT = FolderKind(
 _OPTIONAL_NUMBERS = frozenset(
     {"isotope_of", "mobility", "structure_z", "tissue_contrast", "duplicate_of"}
 )  # empty where there is none
+_EXACT: dict[str, Any] = {"float_precision": "round_trip"} if pd.__version__ < "3" else {}  # 3 always is
 ION_IMAGES = FolderKind(frozenset({"values.npy", "mz.npy", "ions.csv", "grid.json"}), marker="grid.json")
 
 
@@ -196,7 +197,7 @@ def read_ion_table(path: Path) -> pd.DataFrame:
         It is missing, damaged, or has no columns mz and cluster.
     """
     try:
-        table = pd.read_csv(path, keep_default_na=False, float_precision="round_trip")
+        table: pd.DataFrame = pd.read_csv(path, keep_default_na=False, **_EXACT)
         numbers: npt.NDArray[np.float64] = table[["mz", "cluster"]].to_numpy(dtype=np.float64)
         if not np.isfinite(numbers).all():
             raise ValueError("a number is missing")

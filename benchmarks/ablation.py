@@ -5,6 +5,8 @@ begins with, and the second the whole preset. With classes known the score is th
 all ions, unassigned ones as a cluster of their own; without, the kappa of 13C pairs and the share of ions
 in clusters. Data folder: MSICLUST_TEST_DATA, default ../shared/data.
 
+`--rows start,default --clusters auto,13,20` tells how good the preset itself is, and its start.
+
 usage: python benchmarks/ablation.py [--seeds 0,1,2] [--only msight,...] [--rows start,...] [--out FILE.csv]
 """
 
@@ -13,9 +15,10 @@ from __future__ import annotations
 import argparse
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +27,7 @@ import torch
 
 from generated import Recipe, sibling
 from napari_msiclust.config import ClusterConfig
+from napari_msiclust.learning.cluster_count import choose_count
 from napari_msiclust.learning.consensus import (
     agreement,
     cluster_range,
@@ -87,6 +91,8 @@ ROWS: dict[str, Change | None] = {
 
 def start_alone(prepared: TrainingSet, start: PixelStart, config: ClusterConfig) -> Labels:
     """Clusters that the pixels agree on, without a network; unassigned as in the preset."""
+    if config.clusters == "auto":
+        config = config.model_copy(update={"clusters": choose_count(start.runs).clusters})
     assert isinstance(config.clusters, int)
     close = cluster_range(len(prepared.stack), config.clusters)
     runs = drain(
@@ -131,51 +137,48 @@ def settled(labels: Labels, margins: npt.NDArray[np.float32], config: ClusterCon
     return np.where(margins >= config.consensus.min_margin, labels + 1, 0)
 
 
-def scores(prepared: TrainingSet, labels: Labels, truth: Truth | None) -> dict[str, float | None]:
+def scores(prepared: TrainingSet, labels: Labels, truth: Truth | None) -> dict[str, float | int | None]:
     """Scores of the labels of the ions that were clustered."""
     evidence = collect_evidence(prepared.images.mz[prepared.used], labels, prepared.flat)
     every = np.zeros(len(prepared.images), dtype=np.int64)
     every[prepared.used] = labels
+    quality = None if truth is None else truth.score(every)
     return {
-        "ari": None if truth is None else truth.score(every).ari,
+        "found": int(labels.max()),
+        "ari": None if quality is None else quality.ari,
+        "purity": None if quality is None else quality.purity,
         "kappa": evidence.isotope_kappa,
         "in clusters": float((labels > 0).mean()),
     }
 
 
-def run(name: str, seed: int, rows: list[str], threads: int) -> list[dict[str, Any]]:
-    """One record for each row."""
+def run(
+    name: str, seed: int, rows: list[str], clusters: list[int | Literal["auto"]], threads: int
+) -> Iterator[dict[str, Any]]:
+    """One record for each row and number of clusters."""
     images, truth = known(sibling(UTERUS, SMALL[name])) if name in SMALL else PROBLEMS[name][1]()
-    config = ClusterConfig(seed=seed, clusters=CLUSTERS.get(name, 13), device="cpu")
+    config = ClusterConfig(seed=seed, device="cpu")
     prepared = training_set(images, config)
-    found = []
-    with limited_threads(threads):
-        starts: dict[float | None, PixelStart] = {}
-        networks = Networks(prepared)
-        for row in rows:
-            change = ROWS[row]
-            settings = config if change is None else change(config)
-            smoothing = settings.consensus.smoothing
-            began = time.perf_counter()
+    networks = Networks(prepared)
+    starts: dict[float | None, PixelStart] = {}
+    for row, asked in product(rows, clusters):
+        change = ROWS[row] or (lambda config: config)
+        settings = change(config.model_copy(update={"clusters": asked}))
+        smoothing = settings.consensus.smoothing
+        began = time.perf_counter()
+        with limited_threads(threads):
             if smoothing not in starts:
                 starts[smoothing] = drain(pixel_start(prepared.stack, prepared.mask, settings))
             start = starts[smoothing]
-            labels = (
-                start_alone(prepared, start, settings) if change is None else whole(networks, start, settings)
-            )
-            found.append(
-                {"data": name, "row": row, "seed": seed}
-                | scores(prepared, labels, truth)
-                | {"seconds": time.perf_counter() - began}
-            )
-            print(
-                {
-                    key: round(value, 3) if isinstance(value, float) else value
-                    for key, value in found[-1].items()
-                },
-                flush=True,
-            )
-    return found
+            if ROWS[row] is None:
+                labels = start_alone(prepared, start, settings)
+            else:
+                labels = whole(networks, start, settings)
+        yield (
+            {"data": name, "row": row, "asked": asked, "seed": seed}
+            | scores(prepared, labels, truth)
+            | {"seconds": round(time.perf_counter() - began, 1)}
+        )
 
 
 def main() -> None:
@@ -185,17 +188,26 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--only", default=",".join([*SMALL, "msight"]))
     parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--clusters", help="auto, or numbers; the number of classes if not given")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, help="add the records to this table")
     options = parser.parse_args()
     records: list[dict[str, Any]] = []
     for seed in map(int, options.seeds.split(",")):
         for name in options.only.split(","):
-            records += run(name, seed, options.rows.split(","), options.threads)
-            if options.out is not None:
-                pd.DataFrame(records).to_csv(options.out, index=False)
+            given = options.clusters or str(CLUSTERS.get(name, 13))
+            clusters: list[int | Literal["auto"]] = [
+                "auto" if one == "auto" else int(one) for one in given.split(",")
+            ]
+            for record in run(name, seed, options.rows.split(","), clusters, options.threads):
+                print(record, flush=True)
+                records.append(record)
+                if options.out is not None:
+                    pd.DataFrame(records).to_csv(options.out, index=False)
     table = pd.DataFrame(records)
-    shown = table.groupby(["data", "row"], sort=False)[["ari", "kappa", "in clusters", "seconds"]]
+    shown = table.groupby(["data", "row", "asked"], sort=False)[
+        ["found", "ari", "purity", "kappa", "in clusters"]
+    ]
     spread = (shown.max() - shown.min()).add_suffix(" spread")
     pd.set_option("display.width", 250)
     print(pd.concat([shown.mean(), spread], axis=1).round(3).to_string())

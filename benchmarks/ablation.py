@@ -101,8 +101,8 @@ def start_alone(prepared: TrainingSet, start: PixelStart, config: ClusterConfig)
     together = coassociation(runs)
     labels = cut(merge_tree(together), config.clusters)
     agreed = agreement(together, labels)
-    labels = agreed.argmax(axis=1)
-    return settled(labels, margin(agreed, labels), config)
+    best = agreed.argmax(axis=1)
+    return settled(best, margin(agreed, best, labels), config)
 
 
 class Networks:

@@ -1,8 +1,8 @@
 """Whether the confidence of preset `default` means what it says: reliability and calibration error.
 
 Clusters generated tissues of many kinds whose classes are known, and counts how often an ion was right, that
-is, of the class that is the most frequent one in its cluster, for each step of the margin between its
-cluster and the next one. Odd seeds fit the map from margins to confidence that the package holds
+is, of the class that is the most frequent one in its cluster, for each step of the margin
+(`learning.consensus.margin`). Odd seeds fit the map from margins to confidence that the package holds
 (learning/calibration.py), even seeds test it.
 
 usage: python benchmarks/calibration.py [--seeds 1,2,3,4] [--threads 2]
@@ -30,7 +30,7 @@ from napari_msiclust.msi.training_set import training_set
 from napari_msiclust.progress import drain
 
 UTERUS = Path(os.environ.get("MSICLUST_TEST_DATA", "../shared/data")) / "uterus13" / "uterus13.imzML"
-KNOTS = np.linspace(0, 1, 11)
+KNOTS = np.linspace(0, 1.2, 13)
 CPU = torch.device("cpu")
 
 

@@ -73,11 +73,11 @@ class ConsensusConfig(_Settings):
         description="clusterings of the embedding for each one of the pixels, where both vote",
     )
     min_margin: float = Field(
-        0.25,
-        ge=-1,
+        0.5,
+        ge=0,
         lt=1,
-        description="ions stay unassigned that are not by this share of the clusterings rather with their "
-        "cluster than with the next one",
+        description="ions stay unassigned that are with those of their cluster less than this, beyond other "
+        "clusters, in units of how much those are together",
     )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-_MARGINS = (-1.0, 0.0, 1.0)
-_RIGHT = (0.0, 0.0, 1.0)
+_MARGINS = (0.0, 1.0)
+_RIGHT = (0.0, 1.0)
 
 
 def calibrated(margin: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
@@ -18,8 +18,7 @@ def calibrated(margin: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     Parameters
     ----------
     margin : ndarray of shape (N,)
-        By how large a share of the clusterings it is rather with its cluster than with the next one
-        (`consensus.margin`).
+        How firmly it belongs there (`consensus.margin`).
     """
     found: npt.NDArray[np.float64] = np.interp(margin, _MARGINS, _RIGHT)
     return found

@@ -144,23 +144,6 @@ def membership(together: FloatArray, labels: Labels) -> FloatArray:
     return shares
 
 
-def margin(agreed: FloatArray, labels: Labels) -> FloatArray:
-    """How much more an ion agrees with its cluster than with the next one; (N,), -1..1.
-
-    Parameters
-    ----------
-    agreed : ndarray of shape (N, K)
-        As `agreement` gives it.
-    labels : ndarray of int64, shape (N,)
-        0..K-1.
-    """
-    rows = np.arange(len(labels))
-    rivals = agreed.copy()
-    rivals[rows, labels] = 0
-    found: FloatArray = agreed[rows, labels] - rivals.max(axis=1)
-    return found
-
-
 def between_clusters(agreed: FloatArray, labels: Labels) -> FloatArray:
     """Mean agreement of the ions of each two clusters; symmetric, (K, K)."""
     count = agreed.shape[1]
@@ -169,3 +152,26 @@ def between_clusters(agreed: FloatArray, labels: Labels) -> FloatArray:
     mean = (member @ agreed) / np.maximum(member.sum(axis=1, keepdims=True), 1)
     symmetric: FloatArray = (mean + mean.T) / 2
     return symmetric
+
+
+def margin(agreed: FloatArray, labels: Labels, initial: Labels) -> FloatArray:
+    """How firmly an ion belongs to its cluster; (N,), about 1 for an ordinary member, 0 or less for none.
+
+    How often it is with the ions of its cluster, less how much more often than is usual for its cluster it
+    is with those of another one; in units of how often the ions of its cluster are together. Two clusters
+    that are nearly one, as where more are asked for than there are, make no ion uncertain.
+
+    Parameters
+    ----------
+    agreed : ndarray of shape (N, K)
+        As `agreement` gives it for the labels `initial`.
+    labels, initial : ndarray of int64, shape (N,)
+        0..K-1.
+    """
+    rows = np.arange(len(labels))
+    usual = between_clusters(agreed, initial)
+    excess = agreed - usual[labels]
+    excess[rows, labels] = 0
+    own = agreed[rows, labels]
+    found: FloatArray = (own - excess.max(axis=1).clip(min=0)) / np.maximum(np.diagonal(usual)[labels], 1e-9)
+    return found

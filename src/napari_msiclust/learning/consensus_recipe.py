@@ -77,7 +77,7 @@ class Agreement:
     labels : ndarray of int64, shape (N,)
         0..K-1.
     margin : ndarray of float32, shape (N,)
-        By how large a share of the clusterings an ion is rather with its cluster than with the next one.
+        How firmly an ion belongs to its cluster (`consensus.margin`).
     halves : ndarray of int64, shape (2, N)
         What the clusterings that saw one half of the pixels agree on, and those that saw the other.
     between : ndarray of float32, shape (K, K)
@@ -206,7 +206,7 @@ def agreed_clusters(
     agreed = agreement(together, initial)
     return Agreement(
         labels=labels,
-        margin=margin(agreed, labels),
+        margin=margin(agreed, labels, initial),
         halves=np.stack([cut(merge_tree(coassociation(runs[half::2])), clusters) for half in (0, 1)]),
         between=between_clusters(agreed, initial),
         features=trained.features(),

@@ -29,13 +29,13 @@ from generated import Recipe, sibling
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.learning.cluster_count import choose_count
 from napari_msiclust.learning.consensus import (
-    agreement,
     cluster_range,
     coassociation,
     cut,
-    margin,
+    membership,
     merge_tree,
     pixel_runs,
+    standing,
 )
 from napari_msiclust.learning.consensus_recipe import (
     CONSENSUS_STAGE,
@@ -99,10 +99,9 @@ def start_alone(prepared: TrainingSet, start: PixelStart, config: ClusterConfig)
         pixel_runs(start.pixels.values, close, config.consensus, stage=CONSENSUS_STAGE, seed=config.seed)
     )
     together = coassociation(runs)
-    labels = cut(merge_tree(together), config.clusters)
-    agreed = agreement(together, labels)
-    best = agreed.argmax(axis=1)
-    return settled(best, margin(agreed, best, labels), config)
+    shares = membership(together, cut(merge_tree(together), config.clusters))
+    labels = shares.argmax(axis=1)
+    return settled(labels, standing(shares, labels), config)
 
 
 class Networks:
@@ -129,12 +128,12 @@ class Networks:
 def whole(networks: Networks, start: PixelStart, config: ClusterConfig) -> Labels:
     """Clusters of the recipe with these settings."""
     found = drain(agreed_clusters(networks.of(start, config), start, config))
-    return settled(found.labels, found.margin, config)
+    return settled(found.labels, found.standing, config)
 
 
-def settled(labels: Labels, margins: npt.NDArray[np.float32], config: ClusterConfig) -> Labels:
-    """Clusters from 1 on, 0 where the clusterings disagree."""
-    return np.where(margins >= config.consensus.min_margin, labels + 1, 0)
+def settled(labels: Labels, stand: npt.NDArray[np.float32], config: ClusterConfig) -> Labels:
+    """Clusters from 1 on, 0 where an ion stands too badly in its own."""
+    return np.where(stand >= config.consensus.min_standing, labels + 1, 0)
 
 
 def scores(prepared: TrainingSet, labels: Labels, truth: Truth | None) -> dict[str, float | int | None]:

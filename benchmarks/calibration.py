@@ -1,8 +1,8 @@
 """Whether the confidence of preset `default` means what it says: reliability and calibration error.
 
 Clusters generated tissues of many kinds whose classes are known, and counts how often an ion was right, that
-is, of the class that is the most frequent one in its cluster, for each step of the margin
-(`learning.consensus.margin`). Odd seeds fit the map from margins to confidence that the package holds
+is, of the class that is the most frequent one in its cluster, for each step of its standing
+(`learning.consensus.standing`). Odd seeds fit the map from standing to confidence that the package holds
 (learning/calibration.py), even seeds test it.
 
 usage: python benchmarks/calibration.py [--seeds 1,2,3,4] [--threads 2]
@@ -46,8 +46,8 @@ def tissues(seed: int) -> dict[str, Generated]:
     }
 
 
-def margins(made: Generated, seed: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Margin of each ion with a class, and whether it is in a cluster of its class."""
+def standings(made: Generated, seed: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Standing of each ion with a class, and whether it is in a cluster of its class."""
     classes = int(made.labels.max()) + 1
     config = ClusterConfig(seed=seed, clusters=classes, device="cpu")
     prepared = training_set(made.without_mask(), config)
@@ -65,7 +65,7 @@ def margins(made: Generated, seed: int) -> tuple[npt.NDArray[np.float64], npt.ND
     counts = np.zeros((classes, classes))
     np.add.at(counts, (found.labels[known], truth[known]), 1)
     right = counts.argmax(axis=1)[found.labels[known]] == truth[known]
-    return found.margin[known].astype(np.float64), right
+    return found.standing[known].astype(np.float64), right
 
 
 def reliability(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> pd.DataFrame:
@@ -86,18 +86,18 @@ def main() -> None:
     with limited_threads(options.threads):
         for seed in map(int, options.seeds.split(",")):
             for name, made in tissues(seed).items():
-                margin, right = margins(made, seed)
+                standing, right = standings(made, seed)
                 print(f"{name}, seed {seed}: {right.mean():.1%} of {len(right)} ions right", flush=True)
-                found[bool(seed % 2)].append((margin, right))
-    margin, right = (np.concatenate(parts) for parts in zip(*found[True], strict=True))
-    fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(margin, right)
+                found[bool(seed % 2)].append((standing, right))
+    standing, right = (np.concatenate(parts) for parts in zip(*found[True], strict=True))
+    fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(standing, right)
     print(
-        "odd seeds: share right at margins",
+        "odd seeds: share right at standings",
         dict(zip(KNOTS.round(2), fitted.predict(KNOTS).round(3), strict=True)),
     )
     if found[False]:
-        margin, right = (np.concatenate(parts) for parts in zip(*found[False], strict=True))
-        confidence = calibrated(margin)
+        standing, right = (np.concatenate(parts) for parts in zip(*found[False], strict=True))
+        confidence = calibrated(standing)
         table = reliability(confidence, right)
         error = float((table["ions"] * (table["confidence"] - table["right"]).abs()).sum() / len(right))
         print(f"even seeds: expected calibration error {error:.3f}\n{table.round(3).to_string()}")

@@ -72,12 +72,12 @@ class ConsensusConfig(_Settings):
         le=1,
         description="clusterings of the embedding for each one of the pixels, where both vote",
     )
-    min_margin: float = Field(
-        0.5,
+    min_standing: float = Field(
+        0.75,
         ge=0,
-        lt=1,
-        description="ions stay unassigned that are with those of their cluster less than this, beyond other "
-        "clusters, in units of how much those are together",
+        le=1,
+        description="ions stay unassigned whose probability is less than this, relative to the median of "
+        "their cluster",
     )
 
 

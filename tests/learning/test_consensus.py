@@ -16,10 +16,10 @@ from napari_msiclust.learning.consensus import (
     coassociation,
     cut,
     embedding_runs,
-    margin,
     membership,
     merge_tree,
     pixel_runs,
+    standing,
 )
 from napari_msiclust.learning.pixel_similarity import held_out_scores, pixel_features, unit_rows
 from napari_msiclust.progress import drain
@@ -69,19 +69,13 @@ def test_coassociation_and_membership_by_hand() -> None:
     np.testing.assert_allclose(shares[2], [0.5, 0.5])
 
 
-def test_an_ion_between_two_clusters_has_a_small_margin_but_not_between_halves_of_one() -> None:
-    together = np.zeros((9, 9), np.float32)
-    for group in ([0, 1, 2, 3], [4, 5, 6, 7]):
-        together[np.ix_(group, group)] = 0.9
-    together[8, :4], together[:4, 8] = 0.5, 0.5  # the last ion is now here, now there
-    together[8, 4:8], together[4:8, 8] = 0.4, 0.4
-    np.fill_diagonal(together, 1)
-    labels = np.array([0] * 4 + [1] * 4 + [0])
-    margins = margin(agreement(together, labels), labels, labels)
-    assert (margins[:8] > 0.9).all()
-    assert margins[8] < 0.5
-    halves = np.array([0, 0, 1, 1, 2, 2, 2, 2, 0])  # one cluster too many
-    assert (margin(agreement(together, halves), halves, halves)[:8] > 0.7).all()
+def test_an_ion_between_two_clusters_stands_badly_but_not_between_halves_of_one() -> None:
+    shares = np.array([[0.9, 0.1]] * 4 + [[0.2, 0.8]] * 4 + [[0.5, 0.5]], np.float32)
+    stand = standing(shares, np.array([0] * 4 + [1] * 4 + [0]))
+    np.testing.assert_allclose(stand[:8], 1)
+    assert stand[8] < 0.6
+    halves = np.array([[0.5, 0.5, 0], [0.5, 0.5, 0], [0.4, 0.5, 0.1], [0, 0.1, 0.9]], np.float32)
+    np.testing.assert_allclose(standing(halves, np.array([0, 0, 1, 2])), 1)
 
 
 def test_the_agreement_of_clusters_by_hand() -> None:

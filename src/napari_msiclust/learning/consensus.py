@@ -154,24 +154,22 @@ def between_clusters(agreed: FloatArray, labels: Labels) -> FloatArray:
     return symmetric
 
 
-def margin(agreed: FloatArray, labels: Labels, initial: Labels) -> FloatArray:
-    """How firmly an ion belongs to its cluster; (N,), about 1 for an ordinary member, 0 or less for none.
+def standing(shares: FloatArray, labels: Labels) -> FloatArray:
+    """How well an ion stands in its cluster; (N,), 1 for an ordinary member, near 0 for none.
 
-    How often it is with the ions of its cluster, less how much more often than is usual for its cluster it
-    is with those of another one; in units of how often the ions of its cluster are together. Two clusters
-    that are nearly one, as where more are asked for than there are, make no ion uncertain.
+    Its share in the cluster over the median share of the cluster's ions. So two clusters that are nearly
+    one, as where more are asked for than there are, make no ion uncertain.
 
     Parameters
     ----------
-    agreed : ndarray of shape (N, K)
-        As `agreement` gives it for the labels `initial`.
-    labels, initial : ndarray of int64, shape (N,)
+    shares : ndarray of shape (N, K)
+        Probability of each cluster.
+    labels : ndarray of int64, shape (N,)
         0..K-1.
     """
-    rows = np.arange(len(labels))
-    usual = between_clusters(agreed, initial)
-    excess = agreed - usual[labels]
-    excess[rows, labels] = 0
-    own = agreed[rows, labels]
-    found: FloatArray = (own - excess.max(axis=1).clip(min=0)) / np.maximum(np.diagonal(usual)[labels], 1e-9)
+    own = shares[np.arange(len(labels)), labels]
+    usual = np.ones(len(labels))
+    for cluster in np.unique(labels):
+        usual[labels == cluster] = np.median(own[labels == cluster])
+    found: FloatArray = (own / np.maximum(usual, 1e-9)).astype(np.float32)
     return found

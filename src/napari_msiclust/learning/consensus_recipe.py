@@ -21,10 +21,10 @@ from napari_msiclust.learning.consensus import (
     coassociation,
     cut,
     embedding_runs,
-    margin,
     membership,
     merge_tree,
     pixel_runs,
+    standing,
 )
 from napari_msiclust.learning.encoder import Encoder
 from napari_msiclust.learning.fusion_encoder import FusionEncoder
@@ -76,8 +76,8 @@ class Agreement:
     ----------
     labels : ndarray of int64, shape (N,)
         0..K-1.
-    margin : ndarray of float32, shape (N,)
-        How firmly an ion belongs to its cluster (`consensus.margin`).
+    standing : ndarray of float32, shape (N,)
+        How well an ion stands in its cluster in the eyes of the network (`consensus.standing`).
     halves : ndarray of int64, shape (2, N)
         What the clusterings that saw one half of the pixels agree on, and those that saw the other.
     between : ndarray of float32, shape (K, K)
@@ -90,7 +90,7 @@ class Agreement:
     """
 
     labels: npt.NDArray[np.int64]
-    margin: FloatArray
+    standing: FloatArray
     halves: Labels
     between: FloatArray
     features: FloatArray
@@ -201,14 +201,14 @@ def agreed_clusters(
         seed=seeds[8],
         stop=stop,
     )
-    mean = (shares + answers) / 2 if settings.refine_epochs > 0 else shares
-    labels = mean.argmax(axis=1).astype(np.int64)
-    agreed = agreement(together, initial)
+    if settings.refine_epochs == 0:
+        answers = shares
+    labels = ((shares + answers) / 2).argmax(axis=1).astype(np.int64)
     return Agreement(
         labels=labels,
-        margin=margin(agreed, labels, initial),
+        standing=standing(answers, labels),
         halves=np.stack([cut(merge_tree(coassociation(runs[half::2])), clusters) for half in (0, 1)]),
-        between=between_clusters(agreed, initial),
+        between=between_clusters(agreement(together, initial), initial),
         features=trained.features(),
         counts=counts,
         trained=trained,

@@ -117,12 +117,12 @@ def learn_clusters(
             trained = agreement.trained
             found = _Found(
                 agreement.labels,
-                calibrated(agreement.margin),
+                calibrated(agreement.standing),
                 agreement.features,
                 network_arrays(
                     trained.network, fusion_views(trained.network, trained.views), trained.views.frame
                 ),
-                agreement.margin >= config.consensus.min_margin,
+                agreement.standing >= config.consensus.min_standing,
                 agreement.counts,
                 agreement.halves,
                 agreement.between,

@@ -103,7 +103,7 @@ def build_result(
     bins = prepared.bins.copy()
     bins.loc[used[clustering.labels == 0], ["bin", "bin_reason"]] = left_out or (
         UNASSIGNED,
-        f"the clusterings disagree on it: margin below {config.consensus.min_margin:g}",
+        f"less likely in its cluster than {config.consensus.min_standing:g} of what is usual there",
     )
     confidence = np.zeros(len(images))
     confidence[used] = clustering.confidence

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -161,14 +162,23 @@ def _fetch_msight(folder: Path) -> None:
                 fix="check the network, or take the synthetic sample",
                 path=MSIGHT_PACKAGE,
             )
-        with zipfile.ZipFile(wheels[0]) as wheel:
-            for member in wheel.namelist():
-                name = Path(member).name
-                if member.startswith(_MSIGHT_FOLDER) or member.endswith("licenses/LICENSE"):
-                    with wheel.open(member) as source, (folder / name).open("wb") as target:
-                        shutil.copyfileobj(source, target)
+        try:
+            _unpack(wheels[0], folder)
+        except (zipfile.BadZipFile, zlib.error) as error:
+            raise FileFormatError(
+                f"what pip fetched is damaged ({error})", fix="try again", path=MSIGHT_PACKAGE
+            ) from error
     missing = {MAIN_FILES["msight"], "prostate_example.ibd"} - {entry.name for entry in folder.iterdir()}
     if missing:
         raise FileFormatError(f"does not hold {', '.join(sorted(missing))}", path=MSIGHT_PACKAGE)
     origin = {"package": MSIGHT_PACKAGE, "licence": "MIT", "pixel_size_um": 25}
     (folder / "SOURCE.json").write_text(json.dumps(origin), encoding="utf-8")
+
+
+def _unpack(wheel: Path, folder: Path) -> None:
+    """Copy the example data and the licence out of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.namelist():
+            if member.startswith(_MSIGHT_FOLDER) or member.endswith("licenses/LICENSE"):
+                with archive.open(member) as source, (folder / Path(member).name).open("wb") as target:
+                    shutil.copyfileobj(source, target)

@@ -54,6 +54,8 @@ from napari_msiclust.results.metrics import Truth
 from quality import PROBLEMS, UTERUS, known
 
 Labels = npt.NDArray[np.int64]
+Standing = npt.NDArray[np.float32]
+Record = dict[str, Any]
 Change = Callable[[ClusterConfig], ClusterConfig]
 
 CLUSTERS = {"msight": 10, "kidney": 10}  # asked for; 13 elsewhere
@@ -61,6 +63,7 @@ SMALL = {  # siblings of uterus13 that train faster
     "small low counts": Recipe(seed=2, counts=2, ions=180, size=(72, 72)),
     "small artefacts": Recipe(seed=5, lines=0.5, hotspots=0.8, counts=6, ions=180, size=(72, 72)),
 }
+MEASURES = ("found", "ari", "ari, none left out", "purity", "kappa", "clustered")
 CPU = torch.device("cpu")
 
 
@@ -89,8 +92,8 @@ ROWS: dict[str, Change | None] = {
 }
 
 
-def start_alone(prepared: TrainingSet, start: PixelStart, config: ClusterConfig) -> Labels:
-    """Clusters that the pixels agree on, without a network; unassigned as in the preset."""
+def start_alone(prepared: TrainingSet, start: PixelStart, config: ClusterConfig) -> tuple[Labels, Standing]:
+    """Clusters that the pixels agree on, without a network."""
     if config.clusters == "auto":
         config = config.model_copy(update={"clusters": choose_count(start.runs).clusters})
     assert isinstance(config.clusters, int)
@@ -101,7 +104,7 @@ def start_alone(prepared: TrainingSet, start: PixelStart, config: ClusterConfig)
     together = coassociation(runs)
     shares = membership(together, cut(merge_tree(together), config.clusters))
     labels = shares.argmax(axis=1)
-    return settled(labels, standing(shares, labels), config)
+    return labels, standing(shares, labels)
 
 
 class Networks:
@@ -125,35 +128,38 @@ class Networks:
         return copy.deepcopy(self._made[key])
 
 
-def whole(networks: Networks, start: PixelStart, config: ClusterConfig) -> Labels:
+def whole(networks: Networks, start: PixelStart, config: ClusterConfig) -> tuple[Labels, Standing]:
     """Clusters of the recipe with these settings."""
     found = drain(agreed_clusters(networks.of(start, config), start, config))
-    return settled(found.labels, found.standing, config)
+    return found.labels, found.standing
 
 
-def settled(labels: Labels, stand: npt.NDArray[np.float32], config: ClusterConfig) -> Labels:
-    """Clusters from 1 on, 0 where an ion stands too badly in its own."""
-    return np.where(stand >= config.consensus.min_standing, labels + 1, 0)
-
-
-def scores(prepared: TrainingSet, labels: Labels, truth: Truth | None) -> dict[str, float | int | None]:
-    """Scores of the labels of the ions that were clustered."""
-    evidence = collect_evidence(prepared.images.mz[prepared.used], labels, prepared.flat)
-    every = np.zeros(len(prepared.images), dtype=np.int64)
-    every[prepared.used] = labels
-    quality = None if truth is None else truth.score(every)
-    return {
-        "found": int(labels.max()),
-        "ari": None if quality is None else quality.ari,
-        "purity": None if quality is None else quality.purity,
+def scores(
+    prepared: TrainingSet, labels: Labels, stand: Standing, truth: Truth | None, least: float
+) -> Record:
+    """Scores of the labels of the ions that were clustered, and of all of them with none left out."""
+    kept = np.where(stand >= least, labels + 1, 0)
+    evidence = collect_evidence(prepared.images.mz[prepared.used], kept, prepared.flat)
+    record: Record = {
+        "found": int(kept.max()),
         "kappa": evidence.isotope_kappa,
-        "in clusters": float((labels > 0).mean()),
+        "clustered": float((kept > 0).mean()),
     }
+    if truth is not None:
+        every = np.zeros((2, len(prepared.images)), dtype=np.int64)
+        every[:, prepared.used] = kept, labels + 1
+        quality = truth.score(every[0])
+        record |= {
+            "ari": quality.ari,
+            "purity": quality.purity,
+            "ari, none left out": truth.score(every[1]).ari,
+        }
+    return record
 
 
 def run(
     name: str, seed: int, rows: list[str], clusters: list[int | Literal["auto"]], threads: int
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Record]:
     """One record for each row and number of clusters."""
     images, truth = known(sibling(UTERUS, SMALL[name])) if name in SMALL else PROBLEMS[name][1]()
     config = ClusterConfig(seed=seed, device="cpu")
@@ -170,12 +176,12 @@ def run(
                 starts[smoothing] = drain(pixel_start(prepared.stack, prepared.mask, settings))
             start = starts[smoothing]
             if ROWS[row] is None:
-                labels = start_alone(prepared, start, settings)
+                labels, stand = start_alone(prepared, start, settings)
             else:
-                labels = whole(networks, start, settings)
+                labels, stand = whole(networks, start, settings)
         yield (
             {"data": name, "row": row, "asked": asked, "seed": seed}
-            | scores(prepared, labels, truth)
+            | scores(prepared, labels, stand, truth, settings.consensus.min_standing)
             | {"seconds": round(time.perf_counter() - began, 1)}
         )
 
@@ -191,7 +197,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, help="add the records to this table")
     options = parser.parse_args()
-    records: list[dict[str, Any]] = []
+    records: list[Record] = []
     for seed in map(int, options.seeds.split(",")):
         for name in options.only.split(","):
             given = options.clusters or str(CLUSTERS.get(name, 13))
@@ -204,9 +210,8 @@ def main() -> None:
                 if options.out is not None:
                     pd.DataFrame(records).to_csv(options.out, index=False)
     table = pd.DataFrame(records)
-    shown = table.groupby(["data", "row", "asked"], sort=False)[
-        ["found", "ari", "purity", "kappa", "in clusters"]
-    ]
+    measures = [name for name in MEASURES if name in table]
+    shown = table.groupby(["data", "row", "asked"], sort=False)[measures]
     spread = (shown.max() - shown.min()).add_suffix(" spread")
     pd.set_option("display.width", 250)
     print(pd.concat([shown.mean(), spread], axis=1).round(3).to_string())

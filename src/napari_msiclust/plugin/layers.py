@@ -14,6 +14,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.plugin.ion_stack import IonStack
+from napari_msiclust.reading import ReadingSettings
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.colors import cluster_colors
 from napari_msiclust.results.exports import SavedResult, dominant_map_tiff, mean_images_tiff
@@ -21,6 +22,7 @@ from napari_msiclust.results.ome_tiff import TiffImage
 
 KEY = "napari_msiclust"
 PLANE_AXES = ("y", "x")
+_PLAIN = ReadingSettings()
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 
@@ -34,10 +36,13 @@ class IonDataset:
     images : IonImages
     path : Path
         The imzML file they came from.
+    reading : ReadingSettings
+        How they were read from it.
     """
 
     images: IonImages
     path: Path
+    reading: ReadingSettings = _PLAIN
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def ion_layers(images: IonImages, path: Path) -> list[LayerTuple]:
     ]
 
 
-def stack_layer(images: IonImages, path: Path, title: str) -> LayerTuple:
+def stack_layer(images: IonImages, path: Path, title: str, reading: ReadingSettings = _PLAIN) -> LayerTuple:
     """The stack of all ion images of a file; `title` is what its layers are called."""
     plane = _plane_settings(images.grid)
     return (
@@ -89,7 +94,7 @@ def stack_layer(images: IonImages, path: Path, title: str) -> LayerTuple:
             "axis_labels": ("ion", *plane["axis_labels"]),
             "colormap": "inferno",
             "contrast_limits": contrast_limits(images.values[len(images) // 2]),
-            "metadata": {KEY: IonDataset(images, path)},
+            "metadata": {KEY: IonDataset(images, path, reading)},
         },
         "image",
     )

@@ -166,6 +166,17 @@ def isotope_links(ions: pd.DataFrame) -> LinkIsotopes:
     return LinkIsotopes(tuple(isotopes.tolist()), tuple(parents.tolist()))
 
 
+def learned_labels(ions: pd.DataFrame, count: int) -> Labeling:
+    """The labels of an ion table with `count` clusters, before any edit."""
+    return Labeling(
+        cluster=ions["cluster"].to_numpy(dtype=np.int64),
+        bin=tuple(map(str, ions["bin"])),
+        origin=(LEARNED,) * len(ions),
+        pinned=np.zeros(len(ions), dtype=bool),
+        count=count,
+    )
+
+
 def _learned(result: ClusterResult, basis: IonBasis) -> Corrected:
     ions = result.ions
     count = len(result.mean_images)
@@ -173,13 +184,7 @@ def _learned(result: ClusterResult, basis: IonBasis) -> Corrected:
     members = np.bincount(cluster, minlength=count + 1)[1:]
     grid = result.grid
     means = np.nan_to_num(result.mean_images[:, grid.rows, grid.cols].astype(np.float64))
-    labels = Labeling(
-        cluster=cluster,
-        bin=tuple(map(str, ions["bin"])),
-        origin=(LEARNED,) * len(ions),
-        pinned=np.zeros(len(ions), dtype=bool),
-        count=count,
-    )
+    labels = learned_labels(ions, count)
     named = result.clusters.assign(
         name=[labels.name(number) for number in result.clusters["cluster"]],
         color=cluster_color_names(count)[: len(result.clusters)],

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -95,7 +95,7 @@ def write_result(
         write_ome_tiff(folder / MEAN_IMAGES, mean_images_tiff(result))
         write_ome_tiff(folder / DOMINANT_MAP, dominant_map_tiff(result))
         write_overview(folder / OVERVIEW, result)
-        np.save(folder / EMBEDDING, _embedding_of_all(result))
+        np.save(folder / EMBEDDING, embedding_of_all(result))
         if result.embedding.network:
             safetensors.numpy.save_file(dict(result.embedding.network), folder / NETWORK)
         (folder / RUN).write_text(json.dumps(run, indent=1), encoding="utf-8")
@@ -103,7 +103,7 @@ def write_result(
     return out
 
 
-def _embedding_of_all(result: ClusterResult) -> npt.NDArray[np.float32]:
+def embedding_of_all(result: ClusterResult) -> npt.NDArray[np.float32]:
     """Features of all N ions; NaN for those that the network did not see."""
     features = result.embedding.features
     rows = np.full((len(result.ions), features.shape[1]), np.nan, np.float32)
@@ -242,8 +242,13 @@ def read_embedding(path: Path, run: dict[str, Any]) -> tuple[Embedding, npt.NDAr
     return embedding, seen
 
 
-def read_ion_table(path: Path) -> pd.DataFrame:
+def read_ion_table(path: Path, source: IO[bytes] | None = None) -> pd.DataFrame:
     """Read an ions.csv.
+
+    Parameters
+    ----------
+    source : stream, optional
+        Where its text comes from, if not from the path itself.
 
     Raises
     ------
@@ -251,7 +256,9 @@ def read_ion_table(path: Path) -> pd.DataFrame:
         It is missing, damaged, or has no columns mz and cluster.
     """
     try:
-        table = pd.read_csv(path, keep_default_na=False)
+        table = pd.read_csv(
+            path if source is None else source, keep_default_na=False, converters={"mz": float}
+        )
         numbers: npt.NDArray[np.float64] = table[["mz", "cluster"]].to_numpy(dtype=np.float64)
         if not np.isfinite(numbers).all():
             raise ValueError("a number is missing")

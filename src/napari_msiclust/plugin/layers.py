@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.colors import cluster_colors
 from napari_msiclust.results.exports import SavedResult, dominant_map_tiff, mean_images_tiff
 from napari_msiclust.results.ome_tiff import TiffImage
+
+if TYPE_CHECKING:
+    from napari_msiclust.results.project.content import Project
 
 KEY = "napari_msiclust"
 PLANE_AXES = ("y", "x")
@@ -68,10 +71,13 @@ class ClusteredIons:
         As `ClusterResult.ions`.
     dataset_path : str
         The imzML file the ions came from; empty if unknown.
+    project : Project or None
+        The project it was opened from, whose corrections can be gone on with.
     """
 
     ions: pd.DataFrame
     dataset_path: str
+    project: Project | None = None
 
 
 def ion_layers(images: IonImages, path: Path) -> list[LayerTuple]:

@@ -19,7 +19,8 @@ from napari_msiclust.results.edits import Move
 from napari_msiclust.results.exports import RESULT, is_result_folder, read_result
 from napari_msiclust.results.ion_basis import IonBasis
 from napari_msiclust.results.project.content import Project
-from napari_msiclust.results.project.project_file import is_project, read_project, write_project
+from napari_msiclust.results.project.names import is_project
+from napari_msiclust.results.project.project_file import read_project, write_project
 from tests.results.project.conftest import DATA_SUFFIXES, contents
 
 

@@ -33,6 +33,8 @@ def reopened_result(
     means, dominant = np.asarray(mean_images, np.float32), np.asarray(dominant_map)
     if not belongs_to(clustered, dataset) or means.shape[1:] != dataset.images.grid.shape:
         return None
+    if clustered.project is not None:
+        return clustered.project.current
     ions = clustered.ions
     centrality = ions["centrality"] if "centrality" in ions else np.zeros(len(ions))
     ions = ions.assign(centrality=centrality, confidence=pd.to_numeric(ions["confidence"]))

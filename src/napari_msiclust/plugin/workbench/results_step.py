@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_msiclust.plugin.layers import ClusteredIons
+from napari_msiclust.plugin.projects.saving import save_project
 from napari_msiclust.plugin.workbench.embedding_panel import EmbeddingPanel
 from napari_msiclust.plugin.workbench.gallery_panel import GalleryPanel
 from napari_msiclust.plugin.workbench.ions_panel import IonsPanel
@@ -52,7 +53,7 @@ class ResultsStep(QWidget):
 
     def __init__(self, viewer: Viewer, workspace: Workspace) -> None:
         super().__init__()
-        self._workspace = workspace
+        self._viewer, self._workspace = viewer, workspace
         self._session: Session | None = None
         self.clusters = ClusterList()
         self.ions, self.gallery, self.embedding = IonsPanel(), GalleryPanel(), EmbeddingPanel()
@@ -329,6 +330,7 @@ class ResultsStep(QWidget):
 
     def _offer_saving(self) -> None:
         menu = QMenu(self)
+        menu.addAction("Project…").triggered.connect(lambda: save_project(self._viewer))
         menu.addAction("Result folder with report…").triggered.connect(self._save_folder)
         menu.addAction("Ion table (CSV)…").triggered.connect(self._save_table)
         menu.popup(self.save.mapToGlobal(self.save.rect().bottomLeft()))

@@ -21,8 +21,6 @@ import psutil
 
 from napari_msiclust.errors import FileFormatError
 
-SUFFIX = ".msiclust"
-MANIFEST = "manifest.json"
 MOST_FILES = 200
 _LIMITS = {".json": 16 << 20, ".csv": 32 << 20, ".html": 1 << 30, ".png": 1 << 28}
 _LIMIT = 1 << 36

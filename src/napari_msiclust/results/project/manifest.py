@@ -12,11 +12,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from napari_msiclust.results.project.container import MANIFEST, MOST_FILES, refused
+from napari_msiclust.results.project.container import MOST_FILES, refused
 from napari_msiclust.results.project.formats import parse_json
 from napari_msiclust.results.project.links import Link
+from napari_msiclust.results.project.names import FORMAT, MANIFEST
 
-FORMAT, VERSION = "napari-msiclust project", 2
+VERSION = 2
 _Name = Annotated[str, Field(max_length=200)]
 
 

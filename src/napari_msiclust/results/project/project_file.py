@@ -15,8 +15,6 @@ from napari_msiclust.errors import OutputError
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.exports import write_result
 from napari_msiclust.results.project.container import (
-    MANIFEST,
-    SUFFIX,
     Container,
     FolderFiles,
     opened_container,
@@ -26,19 +24,9 @@ from napari_msiclust.results.project.container import (
 from napari_msiclust.results.project.content import Project, project_files, project_from
 from napari_msiclust.results.project.formats import json_bytes
 from napari_msiclust.results.project.links import Link
-from napari_msiclust.results.project.manifest import FORMAT, Entry, Manifest, parse_manifest
+from napari_msiclust.results.project.manifest import Entry, Manifest, parse_manifest
+from napari_msiclust.results.project.names import MANIFEST, SUFFIX
 from napari_msiclust.results.project.saving import Content, size_and_chunks, write_file, write_folder
-
-
-def is_project(path: Path) -> bool:
-    """Whether a path is a project by its name, or a folder with the manifest of one."""
-    if path.is_dir():
-        try:
-            with (path / MANIFEST).open("rb") as stream:
-                return f'"{FORMAT}"'.encode() in stream.read(200)
-        except OSError:
-            return False
-    return path.suffix.lower() == SUFFIX
 
 
 def write_project(

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from napari_msiclust.errors import OutputError
-from napari_msiclust.results.project.container import MANIFEST
+from napari_msiclust.results.project.names import MANIFEST
 
 Part = bytes | memoryview | Path
 Content = Mapping[str, tuple[Part, ...]]

@@ -116,6 +116,18 @@ class ReadingSettings:
         return asdict(self) | {"mz": str(self.mz.resolve()), _LIST_HASH: _sha256(self.mz)}
 
 
+def source_record(reading: ReadingSettings, opened: ImzmlFile) -> dict[str, Any]:
+    """What was read, how, and what is odd about it, for the record of a run (`describe_source`)."""
+    from napari_msiclust.msi.preflight import examine
+    from napari_msiclust.results.exports import describe_source
+
+    findings = [
+        {"severity": finding.severity, "text": finding.in_words()}
+        for finding in examine(opened.path).findings
+    ]
+    return describe_source(opened.path, opened.ibd_path, **reading.settings(), findings=findings)
+
+
 def _sha256(path: Path | None) -> str:
     if path is None:
         return ""

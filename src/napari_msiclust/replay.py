@@ -20,11 +20,11 @@ from napari_msiclust.msi.imzml import ImzmlFile
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.pipeline import clustering_steps
 from napari_msiclust.progress import Progress
-from napari_msiclust.reading import ReadingSettings
+from napari_msiclust.reading import ReadingSettings, source_record
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.corrections import History, replay
 from napari_msiclust.results.edits import Edit, edit_from_dict
-from napari_msiclust.results.exports import IONS, describe_source, read_ion_table
+from napari_msiclust.results.exports import IONS, read_ion_table
 from napari_msiclust.results.ion_basis import IonBasis
 
 _LARGEST_RECORD = 64_000_000
@@ -107,7 +107,7 @@ class RunRecord:
         FileFormatError
             A hash differs.
         """
-        source = describe_source(opened.path, opened.ibd_path, **self.reading.settings())
+        source = source_record(self.reading, opened)
         for kind, path in (("imzml", opened.path), ("ibd", opened.ibd_path)):
             if source["sha256"][kind] != self.hashes.get(kind):
                 raise FileFormatError(

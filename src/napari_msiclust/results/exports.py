@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.folder import FolderKind, whole_folder
 from napari_msiclust.results.ome_tiff import TiffImage, read_ome_tiff, write_ome_tiff
+
+if TYPE_CHECKING:
+    from napari_msiclust.results.overlay import Histology
 
 IONS, CLUSTERS = "ions.csv", "clusters.csv"
 MEAN_IMAGES, DOMINANT_MAP = "mean_ion_images.ome.tif", "dominant_cluster.ome.tif"
@@ -60,7 +63,11 @@ def dominant_map_tiff(result: ClusterResult) -> TiffImage:
 
 
 def write_result(
-    result: ClusterResult, images: IonImages, out: str | Path, source: dict[str, Any] | None = None
+    result: ClusterResult,
+    images: IonImages,
+    out: str | Path,
+    source: dict[str, Any] | None = None,
+    histology: Histology | None = None,
 ) -> Path:
     """Write a result folder; it appears whole or not at all.
 
@@ -73,6 +80,8 @@ def write_result(
         A new or empty folder, or one that holds nothing but an earlier result, which is replaced.
     source : dict, optional
         Where the ion images came from (`describe_source`), for run.json and the report.
+    histology : Histology, optional
+        What the result is registered to, for the report.
 
     Returns
     -------
@@ -99,7 +108,7 @@ def write_result(
         if result.embedding.network:
             safetensors.numpy.save_file(dict(result.embedding.network), folder / NETWORK)
         (folder / RUN).write_text(json.dumps(run, indent=1), encoding="utf-8")
-        (folder / REPORT).write_text(render_report(result, images, run), encoding="utf-8")
+        (folder / REPORT).write_text(render_report(result, images, run, histology), encoding="utf-8")
     return out
 
 

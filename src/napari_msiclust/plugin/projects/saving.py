@@ -12,13 +12,11 @@ from napari.viewer import Viewer
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_msiclust.errors import MsiclustError
-from napari_msiclust.plugin.histology.groups import dataset_of
-from napari_msiclust.plugin.projects.state import project_of
+from napari_msiclust.plugin.projects.state import histology_layer, histology_of, project_of
 from napari_msiclust.plugin.workbench.saving import source_of
 from napari_msiclust.plugin.workbench.session import Session
 from napari_msiclust.plugin.workbench.workspace import Workspace
 from napari_msiclust.results.project.autosave import discard
-from napari_msiclust.results.project.content import Project
 from napari_msiclust.results.project.project_file import write_project
 
 PLAIN, WITH_IMAGES, FOLDER = (
@@ -58,7 +56,7 @@ def saving(session: Session, layers: Iterable[Layer], path: Path, *, with_images
     project, dataset = project_of(session, layers), session.dataset
     if with_images:
         project = replace(project, images=dataset.images)
-    stain = _histology(project, layers)
+    stain, shown = histology_layer(layers, project.registration), histology_of(session, layers)
 
     def work() -> Path:
         source = source_of(dataset)
@@ -66,7 +64,8 @@ def saving(session: Session, layers: Iterable[Layer], path: Path, *, with_images
             path,
             project,
             data_files=_data_files(session),
-            histology=stain,
+            histology=_file_of(stain),
+            shown=shown,
             report_from=dataset.images.with_mask(project.learned.grid.mask),
             source=source,
         )
@@ -86,18 +85,7 @@ def _data_files(session: Session) -> tuple[Path, ...]:
         return ()
 
 
-def _histology(project: Project, layers: Iterable[Layer]) -> Path | None:
-    """File of the image that the ions are registered to."""
-    if project.registration is None:
-        return None
-    name = project.registration.fixed.get("name")
-    for layer in layers:
-        if (
-            isinstance(layer, Image)
-            and layer.name == name
-            and dataset_of(layer) is None
-            and layer.source.path
-        ):
-            path = Path(layer.source.path)
-            return path if path.is_file() else None
-    return None
+def _file_of(layer: Image | None) -> Path | None:
+    """The file that a layer was read from."""
+    path = None if layer is None or not layer.source.path else Path(layer.source.path)
+    return path if path is not None and path.is_file() else None

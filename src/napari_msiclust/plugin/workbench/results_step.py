@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_msiclust.plugin.layers import ClusteredIons
 from napari_msiclust.plugin.projects.saving import save_project
+from napari_msiclust.plugin.projects.state import histology_of
 from napari_msiclust.plugin.workbench.embedding_panel import EmbeddingPanel
 from napari_msiclust.plugin.workbench.gallery_panel import GalleryPanel
 from napari_msiclust.plugin.workbench.ions_panel import IonsPanel
@@ -340,7 +341,8 @@ class ResultsStep(QWidget):
         session = self._session
         if name and session is not None and session.history is not None:
             history, dataset = session.history, session.dataset
-            self._save(lambda: save_result(history, dataset, Path(name)))
+            histology = histology_of(session, self._viewer.layers)
+            self._save(lambda: save_result(history, dataset, Path(name), histology))
 
     def _save_table(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save the ion table", "ions.csv", "CSV (*.csv)")

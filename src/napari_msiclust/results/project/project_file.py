@@ -14,6 +14,7 @@ from typing import Any
 from napari_msiclust.errors import OutputError
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.exports import write_result
+from napari_msiclust.results.overlay import Histology
 from napari_msiclust.results.project.container import (
     Container,
     FolderFiles,
@@ -37,6 +38,7 @@ def write_project(
     histology: Path | None = None,
     report_from: IonImages | None = None,
     source: dict[str, Any] | None = None,
+    shown: Histology | None = None,
 ) -> Path:
     """Write a project; a crash at any moment leaves what was there before, or the new one.
 
@@ -53,6 +55,8 @@ def write_project(
         Put the whole result folder with its report in, too.
     source : dict, optional
         For the report (`describe_source`).
+    shown : Histology, optional
+        For the report, too.
 
     Raises
     ------
@@ -70,7 +74,7 @@ def write_project(
         _write(path, linked, project_files(linked, None))
         return path
     with tempfile.TemporaryDirectory(prefix="msiclust-") as folder:
-        result = write_result(project.current, report_from, Path(folder) / "result", source)
+        result = write_result(project.current, report_from, Path(folder) / "result", source, shown)
         _write(path, linked, project_files(linked, result))
     return path
 

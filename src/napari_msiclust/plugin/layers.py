@@ -73,11 +73,14 @@ class ClusteredIons:
         The imzML file the ions came from; empty if unknown.
     project : Project or None
         The project it was opened from, whose corrections can be gone on with.
+    saved : SavedResult or None
+        The result folder it was opened from.
     """
 
     ions: pd.DataFrame
     dataset_path: str
     project: Project | None = None
+    saved: SavedResult | None = None
 
 
 def ion_layers(images: IonImages, path: Path) -> list[LayerTuple]:
@@ -154,7 +157,7 @@ def result_layers(result: ClusterResult, dataset: IonDataset) -> list[LayerTuple
 def saved_layers(saved: SavedResult) -> list[LayerTuple]:
     """The same layers from a result folder."""
     source = saved.run.get("input") or {}
-    clustered = ClusteredIons(saved.ions, str(source.get("path", "")))
+    clustered = ClusteredIons(saved.ions, str(source.get("path", "")), saved=saved)
     return [image_layer(saved.mean_images, clustered), image_layer(saved.dominant_map, clustered)]
 
 

@@ -97,7 +97,8 @@ class History:
         """
         labels = edit.apply(self.current.labels)
         edits = (*self.done, edit)
-        state = _corrected(self.current, labels, self.basis, edits)
+        earlier = (self.states[0].result.provenance.get("corrections") or {}).get("edits", ())
+        state = _corrected(self.current, labels, self.basis, edits, earlier)
         return replace(
             self,
             states=(*self.states[: self.position + 1], state),
@@ -194,7 +195,13 @@ def _learned(result: ClusterResult, basis: IonBasis) -> Corrected:
     return Corrected(tagged, labels, sums)
 
 
-def _corrected(before: Corrected, labels: Labeling, basis: IonBasis, edits: tuple[Edit, ...]) -> Corrected:
+def _corrected(
+    before: Corrected,
+    labels: Labeling,
+    basis: IonBasis,
+    edits: tuple[Edit, ...],
+    earlier: Sequence[dict[str, Any]] = (),
+) -> Corrected:
     old = before.labels
     changed = np.flatnonzero(labels.cluster != old.cluster)
     touched = sorted({*labels.cluster[changed].tolist(), *old.cluster[changed].tolist()} - {0})
@@ -210,7 +217,7 @@ def _corrected(before: Corrected, labels: Labeling, basis: IonBasis, edits: tupl
     else:
         sums, ions = before.sums, result.ions
     ions = _tagged(ions, labels, ions["learned_cluster"].to_numpy())
-    provenance = {**result.provenance, "corrections": _provenance(edits, labels)}
+    provenance = {**result.provenance, "corrections": _provenance(earlier, edits, labels)}
     clusters = _cluster_table(ions, labels, result.dominant_cluster_map)
     return Corrected(replace(result, ions=ions, clusters=clusters, provenance=provenance), labels, sums)
 
@@ -295,10 +302,13 @@ def _cluster_table(ions: pd.DataFrame, labels: Labeling, dominant: npt.NDArray[n
     return pd.DataFrame(rows)
 
 
-def _provenance(edits: tuple[Edit, ...], labels: Labeling) -> dict[str, Any]:
+def _provenance(
+    earlier: Sequence[dict[str, Any]], edits: tuple[Edit, ...], labels: Labeling
+) -> dict[str, Any]:
+    """The record of corrections; `earlier` ones were in the result that was opened."""
     origins = np.array(labels.origin)
     return {
-        "edits": [edit_to_dict(edit) for edit in edits],
+        "edits": [*earlier, *(edit_to_dict(edit) for edit in edits)],
         "ions": {str(name): int((origins == name).sum()) for name in np.unique(origins)},
         "pinned": int(labels.pinned.sum()),
     }

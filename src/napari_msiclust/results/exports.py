@@ -28,6 +28,8 @@ MEAN_IMAGES, DOMINANT_MAP = "mean_ion_images.ome.tif", "dominant_cluster.ome.tif
 EMBEDDING, NETWORK = "embedding.npy", "network.safetensors"
 RUN, REPORT, OVERVIEW = "run.json", "report.html", "overview.png"
 BENCHMARK, ENRICHMENT = "benchmark.json", "enrichment.csv"  # added to a result later
+# Entries of run.json that come from other parts of a result than its provenance.
+RUN_FACTS = frozenset({"config", "seed", "input", "evidence", "pixels", "clusters", "ions"})
 RESULT = FolderKind(
     frozenset({IONS, CLUSTERS, MEAN_IMAGES, DOMINANT_MAP, EMBEDDING, NETWORK, RUN, REPORT, OVERVIEW})
     | {BENCHMARK, ENRICHMENT},
@@ -162,12 +164,21 @@ def write_ion_images(images: IonImages, out: str | Path) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class SavedResult:
-    """What a result folder holds for looking at: images with scale, tables, the run."""
+    """What a result folder holds for looking at: images with scale, tables, the run.
+
+    `embedding` is what the network made of the ions, with their rows; None where it is missing.
+    """
 
     mean_images: TiffImage
     dominant_map: TiffImage
     ions: pd.DataFrame
     run: dict[str, Any]
+    embedding: tuple[Embedding, npt.NDArray[np.intp]] | None = None
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What the run was, without what is said elsewhere (`ClusterResult.provenance`)."""
+        return {name: value for name, value in self.run.items() if name not in RUN_FACTS}
 
 
 def is_result_folder(path: Path) -> bool:
@@ -189,11 +200,15 @@ def read_result(path: Path) -> SavedResult:
         raise FileFormatError(
             "missing or damaged", fix="run the clustering again", path=path / RUN
         ) from error
+    embedding = None
+    if (path / EMBEDDING).exists():
+        embedding = read_embedding(path, run)
     return SavedResult(
         read_ome_tiff(path / MEAN_IMAGES),
         read_ome_tiff(path / DOMINANT_MAP),
         read_ion_table(path / IONS),
         run,
+        embedding,
     )
 
 

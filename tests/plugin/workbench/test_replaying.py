@@ -9,9 +9,14 @@ from pytestqt.qtbot import QtBot
 from typer.testing import CliRunner
 
 from napari_msiclust.cli import app
+from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.plugin.workbench.dock import Workbench
 from napari_msiclust.plugin.workbench.saving import save_result
+from napari_msiclust.reading import ReadingSettings
+from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.edits import SetAside
+from napari_msiclust.results.exports import describe_source, write_result
+from tests.plugin.conftest import PLUGIN
 from tests.plugin.workbench.conftest import SECONDS, User
 
 
@@ -47,3 +52,27 @@ def test_a_run_of_the_dock_is_replayed_identically(
     done = CliRunner().invoke(app, ["replay", str(out / "run.json")])
     assert done.exit_code == 0, done.output
     assert "identical" in done.stdout
+
+
+def test_a_result_that_was_opened_again_is_saved_and_replayed(
+    qtbot: QtBot, opened: Viewer, tissue: Path, tissue_images: IonImages, tissue_result: ClusterResult,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    source = describe_source(tissue, tissue.with_suffix(".ibd"), **ReadingSettings().settings())
+    first = write_result(tissue_result, tissue_images, tmp_path / "first", source)
+    docked = opened.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")[1].widget
+    opened.open(str(first), plugin=PLUGIN)
+    user = User(qtbot, opened, docked)
+    user.wait(lambda: docked.workspace.session is not None, SECONDS)
+    user.wait_idle()
+    assert user.session.result.config == tissue_result.config
+    assert user.session.basis is not None
+    assert user.session.basis.features.any()
+    user.session.do(SetAside((2,)))
+    user.wait_idle()
+    out = save_result(user.session.history, user.session.dataset, tmp_path / "second")
+    run = json.loads((out / "run.json").read_text())
+    assert run["weights"] == tissue_result.provenance["weights"]
+    assert (out / "network.safetensors").exists() == (first / "network.safetensors").exists()
+    done = CliRunner().invoke(app, ["replay", str(out / "run.json")])
+    assert "identical" in done.stdout, done.output

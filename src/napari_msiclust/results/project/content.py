@@ -30,6 +30,7 @@ from napari_msiclust.results.exports import (
     ENRICHMENT,
     NETWORK,
     RESULT,
+    RUN_FACTS,
     embedding_of_all,
     read_ion_table,
     run_record,
@@ -51,7 +52,6 @@ LEARNED, CURRENT, IMAGES, FILES = "learned", "current", "images", "result"
 CORRECTIONS, REGISTRATION, GRID = "corrections.json", "registration.json", f"{LEARNED}/grid.json"
 ADDED = (BENCHMARK, ENRICHMENT)  # to a result, by other commands
 MOST_EDITS = 10_000
-_OWN_FACTS = frozenset({"config", "seed", "input", "evidence", "pixels", "clusters", "ions"})
 _ENTITIES = (b"<!ENTITY", b"<!DOCTYPE")
 
 
@@ -303,7 +303,7 @@ def _result(
         **{name: pd.to_numeric(ions[name]).astype(float) for name in ("confidence", "centrality", "mz")},
     )
     embedding, embedded = _embedding(files, facts, len(ions))
-    provenance = {name: value for name, value in facts.items() if name not in _OWN_FACTS}
+    provenance = {name: value for name, value in facts.items() if name not in RUN_FACTS}
     provenance["seconds"] = TypeAdapter(dict[str, float]).validate_python(provenance.get("seconds", {}))
     return ClusterResult(
         ions=ions,

@@ -167,3 +167,13 @@ def test_a_garbled_reading_option_is_named(mz_list: Path) -> None:
         ReadingSettings.from_record({"normalization": "loud"})
     with pytest.raises(FileFormatError, match="--mz"):
         ReadingSettings.from_record({"mz": "absent.csv", "mz_sha256": "0"})
+
+
+def test_an_assignment_is_repeated_too(
+    result: Path, tissue: Path, mz_list: Path, msiclust: Msiclust, tmp_path: Path
+) -> None:
+    done = msiclust("assign", result, tissue, "--mz", mz_list, "--out", tmp_path / "assigned")
+    assert done.exit_code == 0, done.output
+    done = msiclust("replay", tmp_path / "assigned" / "run.json")
+    assert done.exit_code == 0, done.output
+    assert "identical" in done.stdout

@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from napari_msiclust.config import ClusterConfig, TriageConfig
 from napari_msiclust.errors import FileFormatError, OutputError
+from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.pipeline import cluster_ions
 from napari_msiclust.registration.transforms import LandmarkPairs, Registration
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.corrections import History
@@ -193,3 +196,23 @@ def test_a_later_version_is_refused_in_words(plain_file: Path, tmp_path: Path) -
     (path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(FileFormatError, match="version 3, which needs a later napari-msiclust"):
         read_project(path)
+
+
+def test_planes_come_back_one_above_the_other(tiny_config: ClusterConfig, tmp_path: Path) -> None:
+    z, y, x = np.mgrid[1:3, 1:9, 1:11]
+    positions = np.stack([x.ravel(), y.ravel(), z.ravel()], axis=1).astype(np.int32)
+    grid = PixelGrid.from_positions(positions, None)
+    rng = np.random.default_rng(1)
+    shapes = np.where(positions[:, :1] > 5, 1, 0) * (np.arange(12) % 2) + rng.random((160, 12)) / 3
+    images = IonImages(np.linspace(500, 600, 12), shapes.T.astype(np.float32), grid)
+    config = tiny_config.model_copy(
+        update={"clusters": 2, "triage": TriageConfig(structureless=False, duplicate=False)}
+    )
+    result = cluster_ions(images, config)
+    again = read_project(write_project(tmp_path / "p.msiclust", Project(result, result, images=images)))
+    assert_same_result(again.learned, result)
+    assert again.images is not None
+    assert again.learned.grid.planes == (1, 2)
+    assert not again.learned.grid.pixel_size_known
+    np.testing.assert_array_equal(again.images.image(3), images.image(3))
+    assert again.learned.grid.unfold(again.learned.dominant_cluster_map).shape == (2, 8, 10)

@@ -64,6 +64,7 @@ bench: $(VENV)/test.done  ## measure quality and speed on the shared data (long)
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/registration.py
+	$(BIN)/python benchmarks/autosave.py
 
 wheel: $(VENV)/lint.done  ## build a wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist .

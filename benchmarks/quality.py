@@ -1,8 +1,9 @@
 """Quality of the presets beside simple methods, on the same ion images, in one run.
 
 Labelled: uterus13 and tissues generated from it (another seed, low counts, 60 structureless ions and
-128 x 128 pixels), and one of another shape. Real tissue without labels: evidence only. It is what
-`msiclust benchmark` prints, for each of them. Data folder: MSICLUST_TEST_DATA, default ../shared/data.
+128 x 128 pixels, strong line artefacts and hotspots), and one of another shape. Real tissue without
+labels: evidence only. It is what `msiclust benchmark` prints, for each of them. Data folder:
+MSICLUST_TEST_DATA, default ../shared/data.
 
 usage: python benchmarks/quality.py [--presets fast,paper] [--seeds 0,1,2] [--only uterus13,...]
 """
@@ -57,6 +58,10 @@ PROBLEMS: dict[str, tuple[tuple[int, ...], Callable[[], Problem]]] = {
     "kidney": (
         (10, 16),
         lambda: known(generate(Recipe(shape="kidney", seed=4, counts=4, lines=0.15, hotspots=0.6))),
+    ),
+    "artefacts": (
+        (13, 20),
+        lambda: known(sibling(UTERUS, Recipe(seed=5, lines=0.5, hotspots=0.8))),
     ),
     "msight": ((8, 10), lambda: read(DATA / "msight" / "prostate_example.imzML")),
 }

@@ -125,7 +125,9 @@ def test_a_network_of_other_settings_is_refused(trained: tuple[Path, np.ndarray]
 
     encoder, _ = load_encoder("efficientnet-lite0", "random", 0)
     with pytest.raises(InputError, match="does not fit the settings"):
-        TrainedNetwork(network_arrays(encoder), ClusterConfig(encoder="efficientnet-b0"))
+        TrainedNetwork(
+            network_arrays(encoder, [np.zeros((3, 1280))]), ClusterConfig(encoder="efficientnet-b0")
+        )
 
 
 def test_the_published_recipe_can_be_assigned_from(second: tuple[IonImages, np.ndarray]) -> None:
@@ -144,7 +146,8 @@ def test_an_ion_is_new_beyond_the_reach_of_a_cluster() -> None:
     centres = np.eye(3, 8)[:2]
     features = np.repeat(centres, 20, axis=0) + 0.1 * rng.normal(size=(40, 8))
     labels = np.repeat([1, 3], 20)  # cluster 2 has no ion
-    known = ClusterDirections(features.astype(np.float32), labels, centred=False)
+    features = features.astype(np.float32)
+    known = ClusterDirections(features, labels, centred=False)
     asked = np.stack([centres[0], centres[1], np.eye(3, 8)[2]]).astype(np.float32)
     likeness = known.likeness(asked)
     assert known.clusters[likeness.argmax(axis=1)][:2].tolist() == [1, 3]

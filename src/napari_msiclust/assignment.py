@@ -14,8 +14,14 @@ import torch
 
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import InputError
+from napari_msiclust.learning.fusion_training import SHARPNESS
 from napari_msiclust.learning.ion_clustering import Embedding, IonClustering
-from napari_msiclust.learning.trained_network import ClusterDirections, TrainedNetwork, probabilities
+from napari_msiclust.learning.trained_network import (
+    ClusterDirections,
+    TrainedNetwork,
+    probabilities,
+    without_views,
+)
 from napari_msiclust.learning.training import check_stop
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.training_set import training_set
@@ -26,7 +32,6 @@ from napari_msiclust.results.exports import read_clusters, read_embedding, read_
 
 NEW_PATTERN = "new pattern"
 STAGE = "assigning ions"
-_SHARPNESS = 10.0  # of the cosines, as self-labeling begins with
 
 
 def assignment_steps(
@@ -57,12 +62,6 @@ def assignment_steps(
     started = time.perf_counter()
     saved = read_result(result)
     embedding, embedded = read_embedding(result, saved.run)
-    if not embedding.network:
-        raise InputError(
-            "the result holds no trained network",
-            fix="run the clustering again with this version",
-            path=result,
-        )
     config = ClusterConfig.model_validate(saved.run["config"])
     labels = saved.ions["cluster"].to_numpy(dtype=np.int64)[embedded]
     if not labels.any():
@@ -75,15 +74,19 @@ def assignment_steps(
     check_stop(stop)
     yield Progress(STAGE, 1, 2)
     features = network.embed(prepared.stack, prepared.mask)
-    known = ClusterDirections(embedding.features, labels, centred=config.recipe == "published")
+    known = ClusterDirections(embedding.features, labels, centred=network.centred, views=network.views)
     likeness = known.likeness(features)
     strange = known.unlike(likeness)
     given = np.where(strange, 0, known.clusters[likeness.argmax(axis=1)])
     clustering = IonClustering(
         labels=given,
-        confidence=probabilities(likeness, _SHARPNESS).max(axis=1).astype(np.float64),
+        confidence=probabilities(likeness, SHARPNESS).max(axis=1).astype(np.float64),
         embedding=Embedding(
-            features, embedding.encoder, embedding.weights, embedding.weights_sha256, embedding.network
+            features,
+            embedding.encoder,
+            embedding.weights,
+            embedding.weights_sha256,
+            without_views(embedding.network),
         ),
         history=pd.DataFrame(columns=["stage", "epoch", "loss", "confident_fraction"]),
         seconds={},

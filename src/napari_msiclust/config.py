@@ -72,8 +72,12 @@ class ConsensusConfig(_Settings):
         le=1,
         description="clusterings of the embedding for each one of the pixels, where both vote",
     )
-    min_confidence: float = Field(
-        0.5, ge=0, lt=1, description="ions with less confidence, that is without a majority, stay unassigned"
+    min_margin: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="ions stay unassigned that are with those of their cluster less than this, beyond other "
+        "clusters, in units of how much those are together",
     )
 
 

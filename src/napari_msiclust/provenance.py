@@ -24,6 +24,7 @@ def provenance_of(clustering: IonClustering, started: float) -> dict[str, Any]:
         },
         "peak_memory_bytes": peak_memory_bytes(),
         "notes": list(clustering.notes),
+        "cluster_agreement": None if clustering.between is None else clustering.between.round(3).tolist(),
         "cluster_counts": clustering.counts.to_dict("records"),
         "versions": {"python": sys.version.split()[0]} | {name: _version(name) for name in _PACKAGES},
     }

@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pyimzml.ImzMLWriter import ImzMLWriter
 from scipy.ndimage import gaussian_filter
 
 from napari_msiclust.errors import FileFormatError, InputError
+from napari_msiclust.msi.grid import PixelGrid
+from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.folder import FolderKind, whole_folder
+from napari_msiclust.results.imzml_export import write_imzml
 
 MSIGHT_PACKAGE = "msight==1.0.24"
 _MSIGHT_FOLDER = "notebooks/example_data/"
@@ -108,7 +110,9 @@ def write_synthetic(
     mixed = patterns[labels] + rng.uniform(0, 0.15, (len(labels), 1, 1)) * patterns[other]
     brightness = rng.lognormal(3.0, 0.6, (len(labels), 1, 1))
     counts = rng.poisson(brightness * mixed).astype(np.float32)
-    _write_continuous(path, mz, counts, tissue, pixel_size_um=50)
+    rows, cols = np.nonzero(tissue)
+    grid = PixelGrid.from_positions(np.stack((cols, rows, 0 * rows), axis=1).astype(np.int32) + 1, (50, 50))
+    write_imzml(path, IonImages(mz, counts[:, rows, cols], grid, polarity="positive"))
     pd.DataFrame({"mz": mz, "label": labels}).to_csv(
         path.with_name(f"{path.stem}_classes.csv"), index=False, lineterminator="\n"
     )
@@ -132,25 +136,6 @@ def _patterns(shape: tuple[int, int]) -> tuple[npt.NDArray[np.float64], npt.NDAr
     ]
     smooth = np.stack([gaussian_filter(part.astype(float), min(shape) / 60) for part in parts])
     return (smooth + 0.02) * tissue, tissue
-
-
-def _write_continuous(
-    path: Path,
-    mz: npt.NDArray[np.float64],
-    counts: npt.NDArray[np.float32],
-    acquired: npt.NDArray[np.bool_],
-    pixel_size_um: float,
-) -> None:
-    with ImzMLWriter(str(path), mode="continuous", spec_type="centroid", polarity="positive") as writer:
-        for row, col in np.argwhere(acquired):
-            writer.addSpectrum(mz, counts[:, row, col], (int(col) + 1, int(row) + 1, 1))
-    text = path.read_text(encoding="ISO-8859-1")
-    sizes = "".join(
-        f'<cvParam cvRef="IMS" accession="{accession}" name="{name}" value="{pixel_size_um}" unitCvRef="UO" '
-        'unitAccession="UO:0000017" unitName="micrometer"/>'
-        for accession, name in (("IMS:1000046", "pixel size (x)"), ("IMS:1000047", "pixel size y"))
-    )  # the writer has no way to give a pixel size
-    path.write_text(text.replace("</scanSettings>", sizes + "</scanSettings>"), encoding="ISO-8859-1")
 
 
 def _fetch_msight(folder: Path) -> None:

@@ -10,10 +10,13 @@ from napari_msiclust.config import ConsensusConfig
 from napari_msiclust.errors import Stopped
 from napari_msiclust.learning.cluster_count import choose_count
 from napari_msiclust.learning.consensus import (
+    agreement,
+    between_clusters,
     cluster_range,
     coassociation,
     cut,
     embedding_runs,
+    margin,
     membership,
     merge_tree,
     pixel_runs,
@@ -64,6 +67,30 @@ def test_coassociation_and_membership_by_hand() -> None:
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     np.testing.assert_allclose(shares[0], [1 / 1.25, 0.25 / 1.25])  # itself left out
     np.testing.assert_allclose(shares[2], [0.5, 0.5])
+
+
+def test_an_ion_between_two_clusters_has_a_small_margin_but_not_between_halves_of_one() -> None:
+    together = np.zeros((9, 9), np.float32)
+    for group in ([0, 1, 2, 3], [4, 5, 6, 7]):
+        together[np.ix_(group, group)] = 0.9
+    together[8, :4], together[:4, 8] = 0.5, 0.5  # the last ion is now here, now there
+    together[8, 4:8], together[4:8, 8] = 0.4, 0.4
+    np.fill_diagonal(together, 1)
+    labels = np.array([0] * 4 + [1] * 4 + [0])
+    margins = margin(agreement(together, labels), labels, labels)
+    assert (margins[:8] > 0.9).all()
+    assert margins[8] < 0.5
+    halves = np.array([0, 0, 1, 1, 2, 2, 2, 2, 0])  # one cluster too many
+    assert (margin(agreement(together, halves), halves, halves)[:8] > 0.7).all()
+
+
+def test_the_agreement_of_clusters_by_hand() -> None:
+    together = np.full((4, 4), 0.2, np.float32)
+    together[:2, :2], together[2:, 2:] = 0.8, 0.6
+    labels = np.array([0, 0, 1, 1])
+    np.testing.assert_allclose(
+        between_clusters(agreement(together, labels), labels), [[0.8, 0.2], [0.2, 0.6]], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 7])

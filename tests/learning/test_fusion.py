@@ -109,7 +109,7 @@ def test_refining_answers_with_probabilities_that_follow_the_clusters() -> None:
     views = views_of(stack, mask, pixels)
     network = network_of(views)
     shares = np.repeat([[0.9, 0.1], [0.1, 0.9]], 6, axis=0).astype(np.float32)
-    _, answers = drain(
+    answers = drain(
         refine_fusion(network, views, shares, SelfLabelingConfig(), epochs=1, batch=6, seed=0), None
     )
     np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)

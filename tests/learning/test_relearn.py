@@ -31,9 +31,9 @@ def tissue(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingSet, np.nd
     write_synthetic(path, seed=3, shape=(32, 40), ions_per_class=8)
     with open_imzml(path) as file:
         images = extract_ion_images(file, cache=False)
-    return training_set(images, CONFIGS["consensus"], 32), pd.read_csv(
-        path.with_name("tissue_classes.csv")
-    )["label"].to_numpy()
+    return training_set(images, CONFIGS["consensus"], 32), pd.read_csv(path.with_name("tissue_classes.csv"))[
+        "label"
+    ].to_numpy()
 
 
 def _learned(prepared: TrainingSet, config: ClusterConfig) -> IonClustering:
@@ -51,7 +51,14 @@ def _again(
     embedding = first.embedding
     return drain(
         relearn(
-            embedding.network, embedding.features, prepared.stack, prepared.mask, labels, fixed, config, **more
+            embedding.network,
+            embedding.features,
+            prepared.stack,
+            prepared.mask,
+            labels,
+            fixed,
+            config,
+            **more,
         )
     )
 
@@ -76,7 +83,9 @@ def test_a_pattern_pinned_into_a_cluster_of_its_own_draws_its_like(
         assert (again.labels[classes != 2] == 6).mean() < 0.1
     network = TrainedNetwork(again.network, config)
     np.testing.assert_allclose(
-        network.embed(prepared.stack, prepared.mask), again.features, atol=1e-3 if recipe == "consensus" else 1e-4
+        network.embed(prepared.stack, prepared.mask),
+        again.features,
+        atol=1e-3 if recipe == "consensus" else 1e-4,
     )
     assert not np.array_equal(again.features, first.embedding.features)
 

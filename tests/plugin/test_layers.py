@@ -23,7 +23,8 @@ from napari_msiclust.plugin.layers import (
 from napari_msiclust.plugin.writers import write_image
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.exports import read_result, write_result
-from napari_msiclust.results.ome_tiff import TiffImage, read_ome_tiff
+from napari_msiclust.results.ome_tiff import read_ome_tiff
+from napari_msiclust.results.scaled_image import ScaledImage
 
 
 def test_layers_have_scale_units_and_axes(tissue_images: IonImages) -> None:
@@ -66,7 +67,7 @@ def test_contrast_limits_are_never_empty(values: np.ndarray) -> None:
 
 
 def test_foreign_images_have_no_um_without_a_size() -> None:
-    layer = Layer.create(*image_layer(TiffImage(np.zeros((3, 4)), None, "x")))
+    layer = Layer.create(*image_layer(ScaledImage(np.zeros((3, 4)), None, "x")))
     assert [str(unit) for unit in layer.units] == ["pixel", "pixel"]
 
 

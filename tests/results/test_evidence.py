@@ -157,7 +157,7 @@ def test_stability_is_the_agreement_of_two_runs() -> None:
     runs = np.stack([one, one])
     evidence = collect_evidence(np.arange(4.0), one, np.eye(4, dtype=np.float32), runs=runs)
     assert (evidence.stability, evidence.runs) == (1, 2)
-    assert any("2 runs" in sentence for sentence in evidence.sentences())
+    assert any("2 clusterings" in sentence for sentence in evidence.sentences())
 
 
 def test_the_table_says_each_kind_of_evidence_in_words() -> None:
@@ -168,7 +168,7 @@ def test_the_table_says_each_kind_of_evidence_in_words() -> None:
     table = evidence.table().set_index("evidence")
     assert table.loc["adducts, kappa", "value"] > 0.8
     assert table.loc["adducts, kappa", "pairs"] >= 60
-    assert table.loc["stability over seeds, ARI", "value"] == 1
+    assert table.loc["stability, ARI", "value"] == 1
     json.dumps(evidence.to_dict())
 
 

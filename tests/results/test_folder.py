@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_msiclust.errors import OutputError
-from napari_msiclust.results.folder import FolderKind, check_target, whole_folder
+from napari_msiclust.results.folder import FolderKind, check_target, whole_files, whole_folder
 
 OWN = FolderKind(frozenset({"a.txt", "b.txt"}), marker="a.txt")
 
@@ -98,3 +98,19 @@ def test_a_folder_without_rights(run_in: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         check_target(run_in / "result", OWN)
     run_in.chmod(0o700)
+
+
+def test_files_appear_together_or_not_at_all(run_in: Path) -> None:
+    targets = (run_in / "x.imzML", run_in / "x.ibd")
+    for text in ("old", "new"):
+        with whole_files(targets) as folder:
+            for target in targets:
+                (folder / target.name).write_text(text)
+        assert [target.read_text() for target in targets] == [text] * 2
+    with pytest.raises(OutputError, match="cannot be written"), whole_files(targets) as folder:
+        (folder / "x.imzML").write_text("half")  # the other is missing
+    assert [target.read_text() for target in targets] == ["new"] * 2
+    fresh = (run_in / "y.imzML", run_in / "y.ibd")
+    with pytest.raises(OutputError, match="cannot be written"), whole_files(fresh) as folder:
+        (folder / "y.imzML").write_text("half")
+    assert sorted(entry.name for entry in run_in.iterdir()) == ["x.ibd", "x.imzML"]

@@ -125,12 +125,53 @@ def cut(tree: npt.NDArray[np.float64], clusters: int) -> Labels:
     return labels
 
 
-def membership(together: FloatArray, labels: Labels) -> FloatArray:
-    """How much each ion agrees with the members of each cluster, itself left out; rows sum to 1."""
+def agreement(together: FloatArray, labels: Labels) -> FloatArray:
+    """Mean share of the runs in which an ion is with the members of a cluster, itself left out; (N, K)."""
     member = np.zeros((len(labels), labels.max() + 1), np.float32)
     member[np.arange(len(labels)), labels] = 1
     total = together @ member - member * np.diagonal(together)[:, None]
     others = member.sum(axis=0)[None, :] - member
-    mean = np.where(others > 0, total / np.maximum(others, 1), member)  # a lone ion agrees with itself
+    mean: FloatArray = np.where(
+        others > 0, total / np.maximum(others, 1), member
+    )  # a lone ion is with itself
+    return mean
+
+
+def membership(together: FloatArray, labels: Labels) -> FloatArray:
+    """How much each ion belongs to each cluster, (N, K): its `agreement`, with rows that sum to 1."""
+    mean = agreement(together, labels)
     shares: FloatArray = mean / np.maximum(mean.sum(axis=1, keepdims=True), 1e-9)
     return shares
+
+
+def between_clusters(agreed: FloatArray, labels: Labels) -> FloatArray:
+    """Mean agreement of the ions of each two clusters; symmetric, (K, K)."""
+    count = agreed.shape[1]
+    member = np.zeros((count, len(labels)), np.float32)
+    member[labels, np.arange(len(labels))] = 1
+    mean = (member @ agreed) / np.maximum(member.sum(axis=1, keepdims=True), 1)
+    symmetric: FloatArray = (mean + mean.T) / 2
+    return symmetric
+
+
+def margin(agreed: FloatArray, labels: Labels, initial: Labels) -> FloatArray:
+    """How firmly an ion belongs to its cluster; (N,), about 1 for an ordinary member, 0 or less for none.
+
+    How often it is with the ions of its cluster, less how much more often than is usual for its cluster it
+    is with those of another one; in units of how often the ions of its cluster are together. Two clusters
+    that are nearly one, as where more are asked for than there are, make no ion uncertain.
+
+    Parameters
+    ----------
+    agreed : ndarray of shape (N, K)
+        As `agreement` gives it for the labels `initial`.
+    labels, initial : ndarray of int64, shape (N,)
+        0..K-1.
+    """
+    rows = np.arange(len(labels))
+    usual = between_clusters(agreed, initial)
+    excess = agreed - usual[labels]
+    excess[rows, labels] = 0
+    own = agreed[rows, labels]
+    found: FloatArray = (own - excess.max(axis=1).clip(min=0)) / np.maximum(np.diagonal(usual)[labels], 1e-9)
+    return found

@@ -10,16 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from torch import nn
 
 from napari_msiclust.config import ClusterConfig, ConsensusConfig
 from napari_msiclust.learning.cluster_count import choose_count
 from napari_msiclust.learning.consensus import (
     Labels,
+    agreement,
+    between_clusters,
     cluster_range,
     coassociation,
     cut,
     embedding_runs,
+    margin,
     membership,
     merge_tree,
     pixel_runs,
@@ -74,26 +76,26 @@ class Agreement:
     ----------
     labels : ndarray of int64, shape (N,)
         0..K-1.
-    confidence : ndarray of float64, shape (N,)
-        Mean of the ion's share in its cluster among all clusterings and of the network's probability.
-    runs : ndarray of int64, shape (R, N)
-        The single clusterings.
+    margin : ndarray of float32, shape (N,)
+        How firmly an ion belongs to its cluster (`consensus.margin`).
+    halves : ndarray of int64, shape (2, N)
+        What the clusterings that saw one half of the pixels agree on, and those that saw the other.
+    between : ndarray of float32, shape (K, K)
+        Share of the clusterings in which ions of two clusters are together, on average.
     features : ndarray of float32, shape (N, D)
         Embedding after training.
     counts : DataFrame
         Evidence for the number of clusters; empty where the user gave it.
     trained : TrainedFusion
-    classifier : nn.Linear
-        From the embedding to the clusters.
     """
 
     labels: npt.NDArray[np.int64]
-    confidence: npt.NDArray[np.float64]
-    runs: Labels
+    margin: FloatArray
+    halves: Labels
+    between: FloatArray
     features: FloatArray
     counts: pd.DataFrame
     trained: TrainedFusion
-    classifier: nn.Linear
 
 
 def consensus_stages(
@@ -187,8 +189,9 @@ def agreed_clusters(
         )
         runs = np.concatenate([runs, more])
     together = coassociation(runs)
-    shares = membership(together, cut(merge_tree(together), clusters))
-    classifier, answers = yield from refine_fusion(
+    initial = cut(merge_tree(together), clusters)
+    shares = membership(together, initial)
+    answers = yield from refine_fusion(
         trained.network,
         trained.views,
         shares,
@@ -199,14 +202,16 @@ def agreed_clusters(
         stop=stop,
     )
     mean = (shares + answers) / 2 if settings.refine_epochs > 0 else shares
+    labels = mean.argmax(axis=1).astype(np.int64)
+    agreed = agreement(together, initial)
     return Agreement(
-        labels=mean.argmax(axis=1).astype(np.int64),
-        confidence=mean.max(axis=1).astype(np.float64),
-        runs=runs,
+        labels=labels,
+        margin=margin(agreed, labels, initial),
+        halves=np.stack([cut(merge_tree(coassociation(runs[half::2])), clusters) for half in (0, 1)]),
+        between=between_clusters(agreed, initial),
         features=trained.features(),
         counts=counts,
         trained=trained,
-        classifier=classifier,
     )
 
 

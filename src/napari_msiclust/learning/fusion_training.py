@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_msiclust.config import ContrastiveConfig, SelfLabelingConfig
 from napari_msiclust.learning.contrastive import STAGE as CONTRASTIVE_STAGE
@@ -17,12 +17,12 @@ from napari_msiclust.learning.contrastive import seeded_linear
 from napari_msiclust.learning.fusion_encoder import FusionEncoder
 from napari_msiclust.learning.losses import Objective
 from napari_msiclust.learning.self_labeling import STAGE as SELF_LABELING_STAGE
-from napari_msiclust.learning.self_labeling import balanced_loss
 from napari_msiclust.learning.split_views import SplitViews
 from napari_msiclust.learning.training import Optimization, StepResult, reestimate_batch_norm, train
 from napari_msiclust.progress import Progress
 
-_SHARPNESS = 10.0  # scale of the cosines between an ion and the clusters
+SHARPNESS = 10.0  # scale of the cosines between an ion and the clusters, to begin with
+_MAJORITY = 0.5  # share of its label from which on an ion counts as confident
 
 
 def train_fusion(
@@ -83,31 +83,31 @@ def refine_fusion(
     seed: int,
     fixed: npt.NDArray[np.bool_] | None = None,
     stop: threading.Event | None = None,
-) -> Generator[Progress, None, tuple[nn.Linear, npt.NDArray[np.float32]]]:
-    """Teach the network, in place, with its own confident answers, beginning with clusters.
+) -> Generator[Progress, None, npt.NDArray[np.float32]]:
+    """Teach the network, in place, what clusterings agree on and what it answers itself.
 
-    The classifier compares an ion with the mean direction of each cluster. A pseudo-label is the
-    largest mean of the cluster shares and of the network's answer to the plain ion image, looked up
-    after every epoch in evaluation mode; ions above the quantile of the paper's recipe teach.
+    The classifier compares an ion with the mean direction of each cluster. The pseudo-label of an ion is
+    soft: the mean of its cluster shares and of the network's answer to the plain ion image, looked up
+    after every epoch in evaluation mode. So an ion teaches as firmly as it is sure, and an undecided
+    one teaches that it is.
 
     Parameters
     ----------
     shares : ndarray of float32, shape (N, K)
         How much each ion belongs to each cluster; rows sum to 1.
     fixed : ndarray of bool, shape (N,), optional
-        Ions that always teach the cluster of their largest share.
+        Ions that teach the cluster of their largest share and no other.
 
     Returns
     -------
-    nn.Linear
-        The classifier (D to K).
     ndarray of float32, shape (N, K)
-        Its probabilities for the plain ion images.
+        The network's probabilities for the plain ion images.
     """
     order = torch.Generator().manual_seed(seed)
     plain = views.plain()
     device = plain.images.device
     given = torch.from_numpy(shares).to(device)
+    certain = torch.zeros(len(given), dtype=torch.bool) if fixed is None else torch.from_numpy(fixed)
     clusters = given.shape[1]
     classifier = seeded_linear(network.config.size, clusters, order).to(device)
 
@@ -118,25 +118,20 @@ def refine_fusion(
 
     with torch.no_grad():
         centres = F.normalize(given.T @ network.embed(plain), dim=1)
-        classifier.weight.copy_(_SHARPNESS * centres)
+        classifier.weight.copy_(SHARPNESS * centres)
         classifier.bias.zero_()
     optimization = Optimization(
         [*network.parameters(), *classifier.parameters()], config.learning_rate, epochs, device
     )
-    certain = torch.zeros(len(given), dtype=torch.bool) if fixed is None else torch.from_numpy(fixed)
-    taught = _Taught(given, certain.to(device), probabilities, config.confidence_quantile)
+    taught = _SoftLabels(given, certain.to(device), probabilities)
 
     def step(indices: Tensor) -> StepResult:
         chosen = indices.to(device)
-        confident = taught.confident[chosen]
-        fraction = float(confident.float().mean())
-        if not bool(confident.any()):
-            return StepResult(None, fraction)
+        labels = taught.labels[chosen]
         network.train()
-        answers = [classifier(network(view))[confident] for view in views.pair(chosen)]
-        labels = taught.labels[chosen][confident]
-        loss = (balanced_loss(answers[0], labels, clusters) + balanced_loss(answers[1], labels, clusters)) / 2
-        return StepResult(loss, fraction)
+        answers = [classifier(network(view)) for view in views.pair(chosen)]
+        loss = (F.cross_entropy(answers[0], labels) + F.cross_entropy(answers[1], labels)) / 2
+        return StepResult(loss, float((labels.max(1).values > _MAJORITY).float().mean()))
 
     def look_again(epoch: int) -> bool:
         reestimate_batch_norm(network.encoder, plain.images, order)
@@ -155,26 +150,19 @@ def refine_fusion(
         after_epoch=look_again,
     )
     found: npt.NDArray[np.float32] = probabilities().cpu().numpy()
-    return classifier, found
+    return found
 
 
-class _Taught:
-    """Pseudo-labels (N,) and which of them are confident enough to teach."""
+class _SoftLabels:
+    """Pseudo-labels (N, K) whose rows sum to 1."""
 
-    def __init__(
-        self, shares: Tensor, fixed: Tensor, probabilities: Callable[[], Tensor], quantile: float
-    ) -> None:
-        self._shares, self._fixed, self._probabilities = shares, fixed, probabilities
-        best = self._best()
-        self._threshold = torch.quantile(best.values, quantile)
-        self._keep(best)
+    def __init__(self, shares: Tensor, fixed: Tensor, probabilities: Callable[[], Tensor]) -> None:
+        self._shares, self._probabilities = shares, probabilities
+        self._fixed = fixed[:, None]
+        self._certain = F.one_hot(shares.argmax(1), shares.shape[1]).float()
+        self.update()
 
     def update(self) -> None:
-        self._keep(self._best())
-
-    def _best(self) -> torch.return_types.max:
-        return ((self._shares + self._probabilities()) / 2).max(1)
-
-    def _keep(self, best: torch.return_types.max) -> None:
-        self.labels = torch.where(self._fixed, self._shares.argmax(1), best.indices)
-        self.confident = self._fixed | (best.values >= self._threshold)
+        """Look the network's answers up."""
+        mean = (self._shares + self._probabilities()) / 2
+        self.labels = torch.where(self._fixed, self._certain, mean)

@@ -42,7 +42,7 @@ class IonClustering:
     labels : ndarray of int64, shape (N,)
         1..K, the largest cluster first; 0 for an ion that never settles.
     confidence : ndarray of float64, shape (N,)
-        Largest class probability; with the consensus recipe its mean with the share of clusterings.
+        Largest class probability; with the consensus recipe as `learning.calibration` says.
     embedding : Embedding
     history : DataFrame
         One row per training step: stage, epoch, loss, confident_fraction.
@@ -52,8 +52,10 @@ class IonClustering:
         What the user should know, such as a smaller batch.
     device : str
     threads : int
-    runs : ndarray of int64, shape (R, N), or None
-        The single clusterings of the consensus recipe.
+    halves : ndarray of int64, shape (2, N), or None
+        Consensus recipe: what clusterings agree on that saw one half of the pixels, and the other.
+    between : ndarray of float32, shape (K, K), or None
+        Consensus recipe: share of the clusterings in which ions of two clusters are together.
     counts : DataFrame
         Evidence for the number of clusters, one row per number; empty where the user gave it.
     """
@@ -66,5 +68,6 @@ class IonClustering:
     notes: tuple[str, ...]
     device: str
     threads: int
-    runs: npt.NDArray[np.int64] | None = None
+    halves: npt.NDArray[np.int64] | None = None
+    between: npt.NDArray[np.float32] | None = None
     counts: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -18,6 +18,7 @@ from torch import Tensor
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import InputError
 from napari_msiclust.learning.affinity import neighbor_graph, spectral_labels
+from napari_msiclust.learning.calibration import calibrated
 from napari_msiclust.learning.cluster_count import count_by_eigengap
 from napari_msiclust.learning.consensus_recipe import consensus_stages
 from napari_msiclust.learning.contrastive import train_contrastive
@@ -25,7 +26,7 @@ from napari_msiclust.learning.device import choose_device, limited_threads
 from napari_msiclust.learning.encoder import Encoder
 from napari_msiclust.learning.ion_clustering import Embedding, IonClustering
 from napari_msiclust.learning.self_labeling import train_classifier, train_self_labeling
-from napari_msiclust.learning.trained_network import network_arrays
+from napari_msiclust.learning.trained_network import fusion_views, network_arrays, plain_views
 from napari_msiclust.learning.training import check_stop, encode
 from napari_msiclust.learning.weights import load_encoder
 from napari_msiclust.progress import Progress
@@ -116,30 +117,31 @@ def learn_clusters(
             trained = agreement.trained
             found = _Found(
                 agreement.labels,
-                agreement.confidence,
+                calibrated(agreement.margin),
                 agreement.features,
-                network_arrays(trained.network, trained.views.frame),
-                agreement.runs,
+                network_arrays(
+                    trained.network, fusion_views(trained.network, trained.views), trained.views.frame
+                ),
+                agreement.margin >= config.consensus.min_margin,
                 agreement.counts,
-                config.consensus.min_confidence,
+                agreement.halves,
+                agreement.between,
             )
         else:
-            images = torch.from_numpy(stack).to(device)
-            probabilities = yield from log.follow(
-                _stages(encoder, images, torch.from_numpy(mask).to(device), config, batch, stop)
-            )
+            images, tissue = torch.from_numpy(stack).to(device), torch.from_numpy(mask).to(device)
+            probabilities = yield from log.follow(_stages(encoder, images, tissue, config, batch, stop))
             best, raw_labels = probabilities.cpu().max(1)
             found = _Found(
                 raw_labels.numpy(),
                 best.numpy().astype(np.float64),
                 encode(encoder, images).cpu().numpy(),
-                network_arrays(encoder),
+                network_arrays(encoder, plain_views(encoder, images, tissue, config)),
             )
-    labels = _by_size(found.labels)
+    labels, order = _by_size(found.labels)
     if isinstance(config.clusters, int) and labels.max() < config.clusters:
         log.notes.append(f"{config.clusters - labels.max()} of {config.clusters} clusters ended empty")
     return IonClustering(
-        labels=np.where(found.confidence < found.least, 0, labels),
+        labels=labels if found.settled is None else np.where(found.settled, labels, 0),
         confidence=found.confidence,
         embedding=Embedding(found.features, config.encoder, source.origin, source.sha256, found.network),
         history=log.history(),
@@ -147,22 +149,24 @@ def learn_clusters(
         notes=tuple(log.notes),
         device=device.type,
         threads=used_threads,
-        runs=found.runs,
         counts=found.counts,
+        halves=found.halves,
+        between=None if found.between is None else found.between[np.ix_(order, order)],
     )
 
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """What either recipe ends with; labels from 0, and the confidence below which an ion has none."""
+    """What either recipe ends with; labels from 0, and which ions settled in theirs (all if None)."""
 
     labels: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float64]
     features: npt.NDArray[np.float32]
     network: dict[str, npt.NDArray[Any]]
-    runs: npt.NDArray[np.int64] | None = None
+    settled: npt.NDArray[np.bool_] | None = None
     counts: pd.DataFrame = field(default_factory=pd.DataFrame)
-    least: float = 0.0
+    halves: npt.NDArray[np.int64] | None = None
+    between: npt.NDArray[np.float32] | None = None
 
 
 def _stages(
@@ -208,13 +212,12 @@ def _first_batch(ions: int, device: torch.device, config: ClusterConfig) -> tupl
     return affordable, f"little memory: batches of {affordable} instead of {batch} ion images"
 
 
-def _by_size(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Labels renumbered 1..K, the largest cluster first, without gaps."""
+def _by_size(labels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Labels renumbered 1..K, the largest cluster first, without gaps; and what each was before."""
     found, first, inverse, counts = np.unique(
         labels, return_index=True, return_inverse=True, return_counts=True
     )
     order = np.lexsort((first, -counts))
     rank = np.empty(len(found), dtype=np.int64)
     rank[order] = np.arange(1, len(found) + 1)
-    renumbered: npt.NDArray[np.int64] = rank[inverse]
-    return renumbered
+    return rank[inverse], found[order]

@@ -21,7 +21,8 @@ from napari_msiclust.learning.pixel_similarity import FloatArray, Mask, pixel_fe
 from napari_msiclust.learning.refine import refine_labels
 from napari_msiclust.learning.self_labeling import train_classifier, train_self_labeling
 from napari_msiclust.learning.split_views import SplitViews
-from napari_msiclust.learning.trained_network import TrainedNetwork, network_arrays
+from napari_msiclust.learning.tissue_frame import TissueFrame
+from napari_msiclust.learning.trained_network import TrainedNetwork, fusion_views, network_arrays, plain_views
 from napari_msiclust.learning.training import encode
 from napari_msiclust.progress import Progress
 
@@ -64,7 +65,7 @@ def relearn(
     """Let corrections spread to like ions, and teach the network the labels that follow.
 
     First a linear classifier on the features carries the corrections over (`refine_labels`); then the network
-    and a classifier are trained further on the ions that are confident, the fixed ones always among them.
+    and a classifier are trained further on these labels, the fixed ones being certain.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def relearn(
         Their square images, S as the network wants them (`TrainedNetwork.side`).
     mask : ndarray of bool, shape (S, S)
     labels : ndarray of int64, shape (n,)
-        Corrected labels 1..K.
+        Corrected labels 1..K; 0 for an ion that takes no part and stays where it is.
     fixed : ndarray of bool, shape (n,)
         Ions that keep their labels.
     config : ClusterConfig
@@ -90,45 +91,57 @@ def relearn(
         `stop` was set.
     """
     device = choose_device(config.device)
+    member = labels > 0
     with limited_threads(threads):
         yield Progress(STAGE, 0, 1)
         trained = TrainedNetwork(network, config)
-        start, sure = refine_labels(features, labels, fixed, config.seed)
-        yield Progress(STAGE, 1, 1)
         trained.network.to(device)
+        start, sure = refine_labels(features[member], labels[member], fixed[member], config.seed)
+        yield Progress(STAGE, 1, 1)
         clusters, places = np.unique(start, return_inverse=True)
         shares = _shares(places, sure, len(clusters))
         if isinstance(trained.network, FusionEncoder) and trained.frame is not None:
             frame = trained.frame.to(device)
-            draws = torch.Generator(device).manual_seed(config.seed)
-            pixels = pixel_features(stack, mask, frame.sigma, config.seed)
-            views = SplitViews(stack, frame, pixels, config.views, draws)
-            _, answers = yield from refine_fusion(
+            views = _split_views(stack[member], mask, frame, config)
+            answers = yield from refine_fusion(
                 trained.network,
                 views,
                 shares,
                 config.self_labeling,
                 epochs=config.consensus.refine_epochs,
-                batch=min(config.max_batch, max(4, len(stack) // 2)),
+                batch=_batch(len(views), config),
                 seed=config.seed,
-                fixed=fixed,
+                fixed=fixed[member],
                 stop=stop,
             )
-            fresh = trained.network.embed(views.plain()).cpu().numpy()
-            arrays = network_arrays(trained.network, frame)
+            whole = _split_views(stack, mask, frame, config)
+            fresh = trained.network.embed(whole.plain()).cpu().numpy()
+            arrays = network_arrays(trained.network, fusion_views(trained.network, whole), frame)
         else:
             assert isinstance(trained.network, Encoder)
-            images = torch.from_numpy(stack).to(device)
-            answers = yield from _published(trained.network, images, mask, places, config, stop)
+            images, tissue = torch.from_numpy(stack).to(device), torch.from_numpy(mask).to(device)
+            answers = yield from _published(trained.network, images[member], tissue, places, config, stop)
             fresh = encode(trained.network, images).cpu().numpy()
-            arrays = network_arrays(trained.network)
+            arrays = network_arrays(trained.network, plain_views(trained.network, images, tissue, config))
     mean = (shares + answers) / 2
+    found, confidence = labels.copy(), np.ones(len(labels))
+    found[member], confidence[member] = clusters[mean.argmax(axis=1)], mean.max(axis=1)
     return Relearned(
-        labels=np.where(fixed, labels, clusters[mean.argmax(axis=1)]),
-        confidence=np.where(fixed, 1.0, mean.max(axis=1).astype(np.float64)),
+        labels=np.where(fixed, labels, found),
+        confidence=np.where(fixed, 1.0, confidence),
         features=fresh,
         network=arrays,
     )
+
+
+def _split_views(stack: FloatArray, mask: Mask, frame: TissueFrame, config: ClusterConfig) -> SplitViews:
+    draws = torch.Generator(frame.mask.device).manual_seed(config.seed)
+    pixels = pixel_features(stack, mask, frame.sigma, config.seed)
+    return SplitViews(stack, frame, pixels, config.views, draws)
+
+
+def _batch(ions: int, config: ClusterConfig) -> int:
+    return min(config.max_batch, max(4, ions // 2))
 
 
 def _shares(labels: npt.NDArray[np.intp], sure: npt.NDArray[np.float64], clusters: int) -> FloatArray:
@@ -142,7 +155,7 @@ def _shares(labels: npt.NDArray[np.intp], sure: npt.NDArray[np.float64], cluster
 def _published(
     encoder: Encoder,
     images: Tensor,
-    mask: Mask,
+    mask: Tensor,
     labels: npt.NDArray[np.intp],
     config: ClusterConfig,
     stop: threading.Event | None,
@@ -156,9 +169,9 @@ def _published(
         encoder,
         classifier,
         images,
-        torch.from_numpy(mask).to(images.device),
+        mask,
         config.self_labeling.model_copy(update={"epochs": min(config.self_labeling.epochs, _EPOCHS)}),
-        batch=min(config.max_batch, max(4, len(images) // 2)),
+        batch=_batch(len(images), config),
         seed=config.seed,
         stop=stop,
     )

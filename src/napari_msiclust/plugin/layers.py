@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,14 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
-from napari_msiclust.plugin.ion_stack import IonStack
+from napari_msiclust.plugin.layer_record import LayerRecord
 from napari_msiclust.reading import ReadingSettings
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.colors import cluster_colors
+from napari_msiclust.results.explanation import Explanation
 from napari_msiclust.results.exports import SavedResult, dominant_map_tiff, mean_images_tiff
-from napari_msiclust.results.ome_tiff import TiffImage
+from napari_msiclust.results.ion_stack import IonStack
+from napari_msiclust.results.scaled_image import ScaledImage, contrast_limits
 
 if TYPE_CHECKING:
     from napari_msiclust.results.project.content import Project
@@ -136,15 +139,6 @@ def _plane_settings(grid: PixelGrid) -> dict[str, Any]:
     }
 
 
-def contrast_limits(image: npt.ArrayLike) -> tuple[float, float]:
-    """0 to the 0.999 quantile of the finite values, never empty."""
-    values = np.asarray(image)
-    finite = values[np.isfinite(values)]
-    top = float(np.quantile(finite, 0.999)) if finite.size else 0.0
-    top = top or (float(finite.max()) if finite.size else 0.0)
-    return (0.0, top if top > 0 else 1.0)
-
-
 def result_layers(result: ClusterResult, dataset: IonDataset) -> list[LayerTuple]:
     """Mean ion images and dominant cluster map of a fresh result."""
     clustered = ClusteredIons(result.ions, str(dataset.path))
@@ -156,41 +150,85 @@ def result_layers(result: ClusterResult, dataset: IonDataset) -> list[LayerTuple
 
 def saved_layers(saved: SavedResult) -> list[LayerTuple]:
     """The same layers from a result folder."""
-    source = saved.run.get("input") or {}
-    clustered = ClusteredIons(saved.ions, str(source.get("path", "")), saved=saved)
+    clustered = ClusteredIons(saved.ions, saved.source, saved=saved)
     return [image_layer(saved.mean_images, clustered), image_layer(saved.dominant_map, clustered)]
 
 
-def image_layer(image: TiffImage, clustered: ClusteredIons | None = None) -> LayerTuple:
+def explanation_layer(explanation: Explanation, grid: PixelGrid) -> LayerTuple:
+    """Occlusion maps as one image for each cluster."""
+    top = float(np.nanmax(np.abs(explanation.maps), initial=0)) or 1.0
+    data, settings, kind = image_layer(
+        ScaledImage(
+            grid.unfold(explanation.maps),
+            grid.physical_pixel_size_um,
+            "regions that count",
+            tuple(f"cluster {number}" for number in explanation.clusters),
+            deep=len(grid.planes) > 1,
+        )
+    )
+    return data, {**settings, "colormap": "RdBu_r", "contrast_limits": (-top, top)}, kind
+
+
+def image_layers(images: Sequence[ScaledImage]) -> list[LayerTuple]:
+    """Layers of images from one file; those with one ion table share it."""
+    tables: dict[int, ClusteredIons] = {}
+    layers = []
+    for image in images:
+        if image.ions is not None and _tells_clusters(image.ions):
+            tables.setdefault(id(image.ions), ClusteredIons(image.ions, image.source))
+        layers.append(image_layer(image, tables.get(id(image.ions))))
+    return layers
+
+
+def _tells_clusters(ions: pd.DataFrame) -> bool:
+    """Whether a table from a file is an ion table with clusters."""
+    return all(name in ions and ions[name].dtype.kind in "if" for name in ("mz", "cluster"))
+
+
+def image_layer(image: ScaledImage, clustered: ClusteredIons | None = None) -> LayerTuple:
     """A layer from an image with physical scale; labels come with colours and features."""
-    stack = "C" in image.axes
+    record = LayerRecord.parse(image.extra)
+    settings = _place(image) | record.placement(image.pixels.ndim - image.rgb, image.pixel_size_um)
+    settings |= {"name": image.name, "metadata": {KEY: clustered} if clustered is not None else {}}
+    if "C" in image.axes and image.channels:
+        settings["metadata"]["channels"] = list(image.channels)
+    pixels = image.pixels
+    if image.levels:
+        pixels, settings["multiscale"] = [image.pixels, *image.levels], True
+    look = record.look()
+    if image.kind == "labels":
+        whole = isinstance(pixels, np.ndarray)
+        count = int(pixels.max(initial=0)) if whole else max(record.colors, default=0)
+        settings["features"] = label_features(record.features, count)
+        colors = record.label_colors()
+        if colors is None and whole:
+            colors = label_colormap(max(count, len(settings["features"]) - 1))
+        settings |= {"opacity": 0.8, **({} if colors is None else {"colormap": colors})}
+        settings |= {name: look[name] for name in ("opacity", "visible", "blending") if name in look}
+        return compact_labels(pixels) if whole else pixels, settings, "labels"
+    if image.rgb:
+        settings["rgb"] = True
+        look.pop("colormap", None)
+    else:
+        settings["colormap"] = "inferno" if image.channels else "gray"
+        if "contrast_limits" not in look:
+            look["contrast_limits"] = contrast_limits(image.sample)
+    return pixels, settings | look, "image"
+
+
+def _place(image: ScaledImage) -> dict[str, Any]:
+    """Scale, place, units and names of the axes, as the format has them."""
     before = (
-        *(("cluster" if image.channels else "plane",) if stack else ()),
+        *(("cluster" if image.channels else "plane",) if "C" in image.axes else ()),
         *(("z",) if image.deep else ()),
     )
     size = image.pixel_size_um
-    settings: dict[str, Any] = {
-        "name": image.name,
+    return {
         "scale": (*(1 for _ in before), *(size or (1, 1))),
+        "translate": (*(0 for _ in before), *image.origin_um),
         "units": (*("pixel" for _ in before), *(("um", "um") if size else ("pixel", "pixel"))),
         "axis_labels": (*before, *PLANE_AXES),
-        "metadata": {KEY: clustered} if clustered is not None else {},
     }
-    if stack and image.channels:
-        settings["metadata"]["channels"] = list(image.channels)
-    if image.kind == "labels":
-        count = int(image.pixels.max(initial=0))
-        settings["features"] = label_features(image.extra.get("features") or {}, count)
-        settings["colormap"] = label_colormap(max(count, len(settings["features"]) - 1))
-        settings["opacity"] = 0.8
-        return compact_labels(image.pixels), settings, "labels"
-    if image.rgb:
-        settings["rgb"] = True
-    else:
-        settings["colormap"] = image.extra.get("colormap", "inferno" if image.channels else "gray")
-        limits = image.extra.get("contrast_limits")
-        settings["contrast_limits"] = tuple(limits) if limits else contrast_limits(image.pixels)
-    return image.pixels, settings, "image"
 
 
 def label_features(columns: dict[str, list[Any]], count: int) -> pd.DataFrame:

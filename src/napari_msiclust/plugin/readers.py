@@ -58,6 +58,13 @@ def get_ome_tiff_reader(path: Paths) -> Reader | None:
     return _read_ome_tiff if all(is_readable(Path(one)) for one in _each(path)) else None
 
 
+def get_ome_zarr_reader(path: Paths) -> Reader | None:
+    """Reader of OME-Zarr folders: an image, its labels, and their place; leaves others to other readers."""
+    from napari_msiclust.results.ome_zarr_reading import is_readable
+
+    return _read_ome_zarr if all(is_readable(Path(one)) for one in _each(path)) else None
+
+
 def get_result_reader(path: Paths) -> Reader | None:
     """Reader of result folders: mean ion images, dominant cluster map, and the ion table."""
     from napari_msiclust.results.exports import is_result_folder
@@ -147,10 +154,19 @@ def _read_now(path: Path) -> list[LayerTuple]:
 
 
 def _read_ome_tiff(path: Paths) -> list[LayerTuple]:
-    from napari_msiclust.plugin.layers import image_layer
+    from napari_msiclust.plugin.layers import image_layers
     from napari_msiclust.results.ome_tiff import read_ome_tiff
 
-    layers = [image_layer(read_ome_tiff(Path(one))) for one in _each(path)]
+    layers = image_layers([read_ome_tiff(Path(one)) for one in _each(path)])
+    _set_up_viewer()
+    return layers
+
+
+def _read_ome_zarr(path: Paths) -> list[LayerTuple]:
+    from napari_msiclust.plugin.layers import image_layers
+    from napari_msiclust.results.ome_zarr_reading import read_ome_zarr
+
+    layers = [layer for one in _each(path) for layer in image_layers(read_ome_zarr(Path(one)))]
     _set_up_viewer()
     return layers
 

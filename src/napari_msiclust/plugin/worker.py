@@ -13,11 +13,13 @@ from napari.qt.threading import GeneratorWorker, create_worker
 
 from napari_msiclust.errors import MsiclustError, Stopped
 from napari_msiclust.progress import Progress
+from napari_msiclust.results.explanation import Explanation, explanation_steps
 
 if TYPE_CHECKING:
     from napari_msiclust.config import ClusterConfig
     from napari_msiclust.msi.ion_images import IonImages
     from napari_msiclust.results.cluster_result import ClusterResult
+    from napari_msiclust.results.corrections import History, Relearning
 
 _SECONDS_BETWEEN_YIELDS = 0.1
 _log = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ class StoppedByUser:
 
 
 Ending = Failed | StoppedByUser
-Report: TypeAlias = "list[Progress] | ClusterResult | Ending"
+Report: TypeAlias = "list[Progress] | ClusterResult | Relearning | Explanation | Ending"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,24 +105,43 @@ def _pausable(steps: Steps[_Item, _Outcome], go: threading.Event) -> Steps[_Item
         yield step
 
 
-class ClusteringRun(Run):
-    """A clustering, whose worker emits `Report`."""
+def clustering_run(images: IonImages, config: ClusterConfig) -> Run:
+    """A clustering that begins with `start`; its worker emits `Report`, at last a `ClusterResult`."""
+    return Run.of(lambda stop: _clustering(images, config, stop), "clustering")
 
-    @classmethod
-    def prepare(cls, images: IonImages, config: ClusterConfig) -> Self:
-        """A run that begins with `start`; one core is left to the window."""
-        return cls.of(lambda stop: _clustering(images, config, stop), "clustering")
+
+def relearning_run(history: History) -> Run:
+    """Learning again from corrections; its worker emits `Report`, at last a `Relearning`."""
+    return Run.of(lambda stop: _relearning(history, stop), "learning again")
+
+
+def explaining_run(history: History) -> Run:
+    """Occlusion maps of the clusters; its worker emits `Report`, at last an `Explanation`."""
+    return Run.of(lambda stop: explanation_steps(history, stop=stop), "explaining clusters")
+
+
+# What torch needs is imported in the thread that runs: that takes seconds.
 
 
 def _clustering(
     images: IonImages, config: ClusterConfig, stop: threading.Event
 ) -> Generator[Progress, None, ClusterResult]:
-    """`clustering_steps`, imported in the thread that runs it: torch takes seconds to import."""
-    from napari_msiclust.learning.device import default_threads
     from napari_msiclust.pipeline import clustering_steps
 
-    threads = max(1, default_threads() - 1)
-    return (yield from clustering_steps(images, config, threads=threads, stop=stop))
+    return (yield from clustering_steps(images, config, threads=_threads(), stop=stop))
+
+
+def _relearning(history: History, stop: threading.Event) -> Generator[Progress, None, Relearning]:
+    from napari_msiclust.results.relearning import relearning_steps
+
+    return (yield from relearning_steps(history, threads=_threads(), stop=stop))
+
+
+def _threads() -> int:
+    """CPU threads of a run: one core is left to the window."""
+    from napari_msiclust.learning.device import default_threads
+
+    return max(1, default_threads() - 1)
 
 
 def _reports(

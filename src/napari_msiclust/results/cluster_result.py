@@ -103,7 +103,7 @@ def build_result(
     bins = prepared.bins.copy()
     bins.loc[used[clustering.labels == 0], ["bin", "bin_reason"]] = left_out or (
         UNASSIGNED,
-        f"confidence below {config.consensus.min_confidence:g}",
+        f"the clusterings disagree on it: margin below {config.consensus.min_margin:g}",
     )
     confidence = np.zeros(len(images))
     confidence[used] = clustering.confidence
@@ -137,7 +137,12 @@ def build_result(
         mean_images=images.grid.image(mean_pixels),
         dominant_cluster_map=dominant,
         evidence=collect_evidence(
-            images.mz[used], clustering.labels, flat, polarity=images.polarity, ions=len(images)
+            images.mz[used],
+            clustering.labels,
+            flat,
+            polarity=images.polarity,
+            ions=len(images),
+            runs=None if clustering.halves is None else clustering.halves + 1,
         ),
         history=clustering.history,
         grid=images.grid,

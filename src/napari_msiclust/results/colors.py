@@ -36,11 +36,18 @@ def cluster_colors(count: int) -> npt.NDArray[np.float64]:
     return colors
 
 
-def colors_of(clusters: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """RGBA colours (K, 4) of a cluster table: its column `color` where it has one."""
+def color_names_of(clusters: pd.DataFrame) -> list[str]:
+    """Colours of a cluster table as '#RRGGBB': its column `color` where it has one."""
     if "color" not in clusters:
-        return cluster_colors(len(clusters))
+        return cluster_color_names(len(clusters))
+    from matplotlib.colors import to_hex
+
+    return [to_hex(color).upper() for color in clusters["color"]]
+
+
+def colors_of(clusters: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """RGBA colours (K, 4) of a cluster table, as `color_names_of`."""
     from matplotlib.colors import to_rgba_array
 
-    colors: npt.NDArray[np.float64] = to_rgba_array(clusters["color"].tolist()).reshape(len(clusters), 4)
+    colors: npt.NDArray[np.float64] = to_rgba_array(color_names_of(clusters)).reshape(len(clusters), 4)
     return colors

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_msiclust.errors import InputError
+from napari_msiclust.learning.ion_clustering import Embedding
 from napari_msiclust.results.cluster_result import ClusterResult, dominant_cluster_map
 from napari_msiclust.results.colors import cluster_color_names
 from napari_msiclust.results.edits import (
@@ -45,11 +46,13 @@ class Corrected:
     labels : Labeling
     sums : tuple of ndarray of float64, shape (P,)
         For each cluster the sum of the scaled ion images of its ions.
+    basis : IonBasis
     """
 
     result: ClusterResult
     labels: Labeling
     sums: Sums
+    basis: IonBasis
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +61,6 @@ class History:
 
     Attributes
     ----------
-    basis : IonBasis
     states : tuple of Corrected
         After 0, 1, 2, ... edits; arrays that an edit leaves alone are shared.
     edits : tuple of Edit
@@ -67,7 +69,6 @@ class History:
         The state that is shown; later ones can be redone.
     """
 
-    basis: IonBasis
     states: tuple[Corrected, ...]
     edits: tuple[Edit, ...] = ()
     position: int = 0
@@ -75,7 +76,7 @@ class History:
     @classmethod
     def begin(cls, result: ClusterResult, basis: IonBasis) -> History:
         """A history without edits."""
-        return cls(basis, (_learned(result, basis),))
+        return cls((_learned(result, basis),))
 
     @property
     def current(self) -> Corrected:
@@ -83,12 +84,23 @@ class History:
         return self.states[self.position]
 
     @property
+    def basis(self) -> IonBasis:
+        """Images and features that questions are answered from."""
+        return self.current.basis
+
+    @property
     def done(self) -> tuple[Edit, ...]:
         """The edits that are in force."""
         return self.edits[: self.position]
 
-    def applied(self, edit: Edit) -> History:
+    def applied(self, edit: Edit, embedding: Embedding | None = None) -> History:
         """The history with one more edit; what had been undone is forgotten.
+
+        Parameters
+        ----------
+        edit : Edit
+        embedding : Embedding, optional
+            What a network that was trained on makes of the same ions as before.
 
         Raises
         ------
@@ -97,8 +109,9 @@ class History:
         """
         labels = edit.apply(self.current.labels)
         edits = (*self.done, edit)
+        before = self.current if embedding is None else _with_embedding(self.current, embedding)
         earlier = (self.states[0].result.provenance.get("corrections") or {}).get("edits", ())
-        state = _corrected(self.current, labels, self.basis, edits, earlier)
+        state = _corrected(before, labels, edits, earlier)
         return replace(
             self,
             states=(*self.states[: self.position + 1], state),
@@ -140,6 +153,34 @@ class History:
         mz = self.basis.images.mz[used]
         evidence = collect_evidence(mz, labels[used], self.basis.flat[used])
         return replace(self.current.result, evidence=evidence)
+
+
+@dataclass(frozen=True, eq=False)
+class Relearning:
+    """New labels as an edit, and the embedding of the network that gave them."""
+
+    edit: Relabel
+    embedding: Embedding
+
+    def apply(self, history: History) -> History:
+        """The history with the new labels, but for ions that were corrected in the meantime.
+
+        Raises
+        ------
+        InputError
+            No label changes.
+        """
+        edit, labels = self.edit, history.current.labels
+        kept = [at for at, ion in enumerate(edit.ions) if not labels.pinned[ion] and labels.cluster[ion] > 0]
+        if not kept:
+            raise InputError("no label changed", fix="nothing is left to do: all follow the corrections")
+        edit = replace(
+            edit,
+            ions=tuple(edit.ions[at] for at in kept),
+            clusters=tuple(edit.clusters[at] for at in kept),
+            bins=("",) * len(kept),
+        )
+        return history.applied(edit, self.embedding)
 
 
 def replay(history: History, edits: Sequence[Edit]) -> History:
@@ -192,17 +233,19 @@ def _learned(result: ClusterResult, basis: IonBasis) -> Corrected:
     )
     sums = tuple(mean * size for mean, size in zip(means, members, strict=True))
     tagged = replace(result, ions=_tagged(ions, labels, cluster), clusters=named)
-    return Corrected(tagged, labels, sums)
+    return Corrected(tagged, labels, sums, basis)
+
+
+def _with_embedding(before: Corrected, embedding: Embedding) -> Corrected:
+    """The same labels with other features of the ions."""
+    result = replace(before.result, embedding=embedding)
+    return replace(before, result=result, basis=before.basis.with_features(result))
 
 
 def _corrected(
-    before: Corrected,
-    labels: Labeling,
-    basis: IonBasis,
-    edits: tuple[Edit, ...],
-    earlier: Sequence[dict[str, Any]] = (),
+    before: Corrected, labels: Labeling, edits: tuple[Edit, ...], earlier: Sequence[dict[str, Any]] = ()
 ) -> Corrected:
-    old = before.labels
+    old, basis = before.labels, before.basis
     changed = np.flatnonzero(labels.cluster != old.cluster)
     touched = sorted({*labels.cluster[changed].tolist(), *old.cluster[changed].tolist()} - {0})
     result = before.result
@@ -219,7 +262,9 @@ def _corrected(
     ions = _tagged(ions, labels, ions["learned_cluster"].to_numpy())
     provenance = {**result.provenance, "corrections": _provenance(earlier, edits, labels)}
     clusters = _cluster_table(ions, labels, result.dominant_cluster_map)
-    return Corrected(replace(result, ions=ions, clusters=clusters, provenance=provenance), labels, sums)
+    return Corrected(
+        replace(result, ions=ions, clusters=clusters, provenance=provenance), labels, sums, basis
+    )
 
 
 def _moved_sums(before: Corrected, labels: Labeling, changed: npt.NDArray[np.intp], basis: IonBasis) -> Sums:

@@ -72,9 +72,9 @@ class Evidence:
     colocalization_within, colocalization_between : float or None
         Mean Pearson correlation of ion images in one cluster, and across clusters.
     stability : float or None
-        Mean adjusted Rand index of two runs with different seeds; None for a single run.
+        Mean adjusted Rand index of two clusterings with other pixels and other random numbers; None without.
     runs : int
-        Runs that were compared; 0 for none.
+        Clusterings that were compared; 0 for none.
     """
 
     ions: int
@@ -102,7 +102,7 @@ class Evidence:
             ("adducts, kappa", self.adduct_kappa, self.adduct_pairs, self._adducts()),
             ("colocalization within clusters", self.colocalization_within, None, self._colocalization()),
             ("colocalization between clusters", self.colocalization_between, None, ""),
-            ("stability over seeds, ARI", self.stability, None, self._stability()),
+            ("stability, ARI", self.stability, None, self._stability()),
         ]
         said = [row for row in rows if row[1] is not None]
         return pd.DataFrame(said, columns=["evidence", "value", "pairs", "in words"]).astype(
@@ -169,8 +169,8 @@ class Evidence:
         if self.stability is None:
             return ""
         return (
-            f"Two of {self.runs} runs with different random numbers agree by an adjusted Rand index of "
-            f"{self.stability:.2f} on average (1: the same clusters; 0: no more than by chance)."
+            f"{self.runs} clusterings from separate parts of the pixels, with other random numbers, agree by "
+            f"an adjusted Rand index of {self.stability:.2f} (1: the same clusters; 0: as if by chance)."
         )
 
 
@@ -197,7 +197,7 @@ def collect_evidence(
     ions : int, optional
         All ions, those set aside before training included; n if not given.
     runs : ndarray of int, shape (R, n), optional
-        Labels of R runs that differ in their seed only.
+        Labels of R clusterings that differ in their pixels and random numbers.
     """
     found = ion_pairs(mz, polarity)
     isotopes = _pooled([pairs for pairs in found if pairs.difference.family == "isotope"], labels, ISOTOPE)

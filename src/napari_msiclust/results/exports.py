@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,8 +17,10 @@ from napari_msiclust.errors import FileFormatError
 from napari_msiclust.learning.ion_clustering import Embedding
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import ClusterResult
+from napari_msiclust.results.colors import color_names_of
 from napari_msiclust.results.folder import FolderKind, whole_folder
-from napari_msiclust.results.ome_tiff import TiffImage, read_ome_tiff, write_ome_tiff
+from napari_msiclust.results.ome_tiff import read_ome_tiff, write_ome_tiff
+from napari_msiclust.results.scaled_image import ScaledImage
 
 if TYPE_CHECKING:
     from napari_msiclust.results.overlay import Histology
@@ -38,23 +40,25 @@ RESULT = FolderKind(
 _OPTIONAL_NUMBERS = frozenset(
     {"isotope_of", "mobility", "structure_z", "tissue_contrast", "duplicate_of"}
 )  # empty where there is none
+_EXACT: dict[str, Any] = {"float_precision": "round_trip"} if pd.__version__ < "3" else {}  # 3 always is
 ION_IMAGES = FolderKind(frozenset({"values.npy", "mz.npy", "ions.csv", "grid.json"}), marker="grid.json")
 
 
-def mean_images_tiff(result: ClusterResult) -> TiffImage:
+def mean_images_tiff(result: ClusterResult) -> ScaledImage:
     """Mean ion images as a stack with one channel per cluster; z planes lie one above the other."""
-    return TiffImage(
+    return ScaledImage(
         result.grid.unfold(result.mean_images),
         result.grid.physical_pixel_size_um,
         "mean ion images",
         tuple(f"cluster {number}" for number in result.clusters["cluster"]),
+        colors=tuple(color_names_of(result.clusters)),
         deep=len(result.grid.planes) > 1,
     )
 
 
-def dominant_map_tiff(result: ClusterResult) -> TiffImage:
+def dominant_map_tiff(result: ClusterResult) -> ScaledImage:
     """The dominant cluster map as labels; z planes lie one above the other."""
-    return TiffImage(
+    return ScaledImage(
         result.grid.unfold(result.dominant_cluster_map),
         result.grid.physical_pixel_size_um,
         "dominant cluster map",
@@ -169,8 +173,8 @@ class SavedResult:
     `embedding` is what the network made of the ions, with their rows; None where it is missing.
     """
 
-    mean_images: TiffImage
-    dominant_map: TiffImage
+    mean_images: ScaledImage
+    dominant_map: ScaledImage
     ions: pd.DataFrame
     run: dict[str, Any]
     embedding: tuple[Embedding, npt.NDArray[np.intp]] | None = None
@@ -179,6 +183,15 @@ class SavedResult:
     def provenance(self) -> dict[str, Any]:
         """What the run was, without what is said elsewhere (`ClusterResult.provenance`)."""
         return {name: value for name, value in self.run.items() if name not in RUN_FACTS}
+
+    @property
+    def source(self) -> str:
+        """Path of the file that the ions came from; empty if unknown."""
+        return str((self.run.get("input") or {}).get("path", ""))
+
+    def with_table(self, image: ScaledImage) -> ScaledImage:
+        """An image of the result together with the ion table."""
+        return replace(image, ions=self.ions, source=self.source)
 
 
 def is_result_folder(path: Path) -> bool:
@@ -280,9 +293,7 @@ def read_ion_table(path: Path, source: IO[bytes] | None = None) -> pd.DataFrame:
         It is missing, damaged, or has no columns mz and cluster.
     """
     try:
-        table = pd.read_csv(
-            path if source is None else source, keep_default_na=False, converters={"mz": float}
-        )
+        table: pd.DataFrame = pd.read_csv(path if source is None else source, keep_default_na=False, **_EXACT)
         numbers: npt.NDArray[np.float64] = table[["mz", "cluster"]].to_numpy(dtype=np.float64)
         if not np.isfinite(numbers).all():
             raise ValueError("a number is missing")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,23 +101,75 @@ def whole_folder(target: Path, kind: FolderKind) -> Iterator[Path]:
         ) from error
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all; an earlier one stays until the new one is there.
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary file beside a path that takes its place when the block ends well.
 
     Raises
     ------
     OutputError
-        It cannot be written.
+        It cannot be written; an earlier file is as it was.
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        try:
+            yield part
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise OutputError(
             f"cannot be written ({error.strerror or error})", fix="check rights and free space", path=path
         ) from error
+
+
+@contextmanager
+def whole_files(targets: Sequence[Path]) -> Iterator[Path]:
+    """A temporary folder beside files of one folder, whose files take the places of all of them, or of none.
+
+    Raises
+    ------
+    OutputError
+        One cannot be written; earlier files are as they were.
+    """
+    working = _working_folder(targets[0])
+    try:
+        yield working
+        _swap_files([(working / target.name, target) for target in targets], working)
+    except OSError as error:
+        raise OutputError(
+            f"cannot be written ({error.strerror or error})",
+            fix="check rights and free space",
+            path=targets[0],
+        ) from error
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+
+
+def _swap_files(moves: Sequence[tuple[Path, Path]], working: Path) -> None:
+    """Put new files in the places of old ones; put the old ones back if one fails."""
+    done: list[tuple[Path, Path | None]] = []
+    try:
+        for number, (new, target) in enumerate(moves):
+            old = working / f"old-{number}" if target.is_file() else None
+            if old is not None:
+                target.rename(old)
+            done.append((target, old))
+            new.rename(target)
+    except BaseException:
+        for target, old in reversed(done):
+            if old is not None:
+                old.replace(target)
+            elif target.is_file():
+                target.unlink()
+        raise
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a text file whole or not at all, as `whole_file` does."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def _umask() -> int:

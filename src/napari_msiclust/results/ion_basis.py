@@ -53,6 +53,10 @@ class IonBasis:
         stack, mask = images.training_stack(size, quantile)
         return cls(images, stack[:, mask], _all_features(result), size, quantile)
 
+    def with_features(self, result: ClusterResult) -> IonBasis:
+        """The same ion images with the features of another embedding."""
+        return replace(self, features=_all_features(result))
+
     @cached_property
     def directions(self) -> FloatArray:
         """`flat` with every row at unit length."""

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.colors import colors_of
-from napari_msiclust.results.report import round_length
+from napari_msiclust.results.scale_bar import length_in_words, round_length
 
 _COLUMNS = 6
 _INCHES = 2.1
@@ -44,7 +44,6 @@ def write_overview(path: Path, result: ClusterResult) -> None:
 def _draw_scale_bar(panel: Axes, result: ClusterResult) -> None:
     rows, cols = result.grid.shape
     length = round_length(cols * result.grid.pixel_size_um[1])
-    unit = "µm" if result.grid.pixel_size_known else "px"
     end = length / result.grid.pixel_size_um[1]
     panel.plot([0, end], [rows * 1.03] * 2, color="black", lw=2, clip_on=False)
-    panel.text(0, rows * 1.06, f"{length:g} {unit}", fontsize=6, va="top")
+    panel.text(0, rows * 1.06, length_in_words(length, um=result.grid.pixel_size_known), fontsize=6, va="top")

@@ -22,6 +22,7 @@ from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import DOMINANT_MAP_MEANING, ClusterResult
 from napari_msiclust.results.colors import colors_of
 from napari_msiclust.results.overlay import Histology, overlay_pictures
+from napari_msiclust.results.scale_bar import round_length
 from napari_msiclust.results.surrogate import fit_surrogate
 
 _THUMBNAILS = 8
@@ -199,13 +200,6 @@ def _scale_bar(width_um: float) -> dict[str, float]:
     """A round length of about a quarter of the width, and its share of the width in per cent."""
     length = round_length(width_um)
     return {"length": length, "percent": 100 * length / width_um}
-
-
-def round_length(width_um: float) -> float:
-    """A round length of at most a quarter of a width."""
-    rough = max(width_um / 4, 1e-9)
-    power = 10.0 ** math.floor(math.log10(rough))
-    return max(factor * power for factor in (1, 2, 5) if factor * power <= rough)
 
 
 def _curves_svg(history: pd.DataFrame) -> str:

@@ -14,7 +14,8 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.plugin.workbench.dock import Workbench
 from napari_msiclust.results.cluster_result import ClusterResult
-from napari_msiclust.results.exports import describe_source, write_result
+from napari_msiclust.results.exports import describe_source, read_result, write_result
+from napari_msiclust.results.ome_zarr import write_ome_zarr
 from tests.plugin.conftest import PLUGIN
 from tests.plugin.workbench.conftest import SECONDS, User
 
@@ -154,6 +155,20 @@ def test_a_saved_result_opens_with_its_file(qtbot: QtBot, opened: Viewer, saved:
     assert user.session.cluster_of(6) == 0
 
 
+def test_an_ome_zarr_of_a_result_opens_with_its_file(
+    qtbot: QtBot, opened: Viewer, saved: Path, tmp_path: Path, tissue_result: ClusterResult
+) -> None:
+    result = read_result(saved)
+    image, labels = (result.with_table(one) for one in (result.mean_images, result.dominant_map))
+    folder = write_ome_zarr(tmp_path / "x.ome.zarr", image, [labels])
+    dock = opened.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")[1].widget
+    opened.open(str(folder), plugin=PLUGIN)
+    qtbot.waitUntil(lambda: dock.workspace.session is not None, timeout=SECONDS)
+    user = User(qtbot, opened, dock)
+    user.wait_idle()
+    assert user.session.cluster_of(6) == tissue_result.ions["cluster"][6]
+
+
 def test_a_saved_result_without_its_file_shows_its_table(qtbot: QtBot, viewer: Viewer, saved: Path) -> None:
     viewer.open(str(saved), plugin=PLUGIN)
     dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")[1].widget
@@ -212,3 +227,19 @@ def test_the_first_steps_tell_of_the_file(qtbot: QtBot, opened: Viewer, dock: Wo
     assert dock.workspace.dataset is dock.data_box.currentData()
     sums = dock.workspace.dataset.images.values.sum(axis=0)
     np.testing.assert_allclose(sums, sums[0], rtol=1e-3)
+
+
+def test_the_regions_that_count_for_a_cluster(user: User) -> None:
+    user.open_tab("Tree")
+    user.click(user.dock.results_step.tree.explain)
+    user.wait(lambda: "regions that count" in user.viewer.layers)
+    layer = user.viewer.layers["regions that count"]
+    clusters = user.session.clusters  # type: ignore[union-attr]
+    assert layer.data.shape[0] == (clusters["ions"] > 0).sum()
+    assert layer.metadata["channels"][0] == "cluster 1"
+    low, high = layer.contrast_limits
+    assert low == -high
+    assert np.nanmax(np.abs(layer.data)) > 0
+    tissue = user.session.result.grid.mask  # type: ignore[union-attr]
+    assert np.isnan(layer.data[:, ~tissue]).all()
+    user.wait_idle()

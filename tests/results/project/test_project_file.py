@@ -18,7 +18,7 @@ from napari_msiclust.pipeline import cluster_ions
 from napari_msiclust.registration.transforms import LandmarkPairs, Registration
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.corrections import History
-from napari_msiclust.results.edits import Move
+from napari_msiclust.results.edits import REFINED, Move, Pin, Relabel
 from napari_msiclust.results.exports import RESULT, is_result_folder, read_result
 from napari_msiclust.results.ion_basis import IonBasis
 from napari_msiclust.results.project.content import Project
@@ -216,3 +216,21 @@ def test_planes_come_back_one_above_the_other(tiny_config: ClusterConfig, tmp_pa
     assert not again.learned.grid.pixel_size_known
     np.testing.assert_array_equal(again.images.image(3), images.image(3))
     assert again.learned.grid.unfold(again.learned.dominant_cluster_map).shape == (2, 8, 10)
+
+
+def test_a_network_that_learned_again_comes_back(
+    corrected: History, tissue_images: IonImages, tmp_path: Path
+) -> None:
+    learned = corrected.current.result
+    features = learned.embedding.features[:, ::-1].copy()
+    network = {"weight": np.arange(6, dtype=np.float32).reshape(2, 3)}
+    relabel = Relabel((8,), (3,), ("",), REFINED, "learn again from the corrections")
+    history = corrected.applied(relabel, replace(learned.embedding, features=features, network=network))
+    again = read_project(write_project(tmp_path / "p.msiclust", Project.of(history.applied(Pin((1,))))))
+    np.testing.assert_array_equal(again.learned.embedding.features, learned.embedding.features)
+    np.testing.assert_array_equal(again.current.embedding.features, features)
+    np.testing.assert_array_equal(again.current.embedding.network["weight"], network["weight"])
+    basis = IonBasis.of(again.learned, tissue_images)
+    restored = again.history(basis)
+    np.testing.assert_array_equal(restored.basis.features, history.basis.features)
+    assert restored.undone().undone().basis is basis

@@ -17,13 +17,13 @@ from napari_msiclust.plugin.layers import (
     KEY,
     ClusteredIons,
     compact_labels,
-    contrast_limits,
     label_features,
 )
 from napari_msiclust.plugin.workbench.geometry import pixel_under
 from napari_msiclust.plugin.workbench.session import Session
 from napari_msiclust.results.colors import colors_of
 from napari_msiclust.results.composite import MOST_COLORS, color_composite, mean_of_ions
+from napari_msiclust.results.scaled_image import contrast_limits
 
 _FAINT = 0.25
 _NO_STACK = "Open the imzML file of this result to see its ion images."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -16,14 +17,22 @@ from napari_msiclust.plugin.workbench.session import Session
 
 
 class LogPanel(QWidget):
-    """Every correction in words; learn again from them."""
+    """Every correction in words; learn again from them.
+
+    Signals
+    -------
+    relearning_wanted
+        The user asks to learn again.
+    """
+
+    relearning_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.steps, self.evidence = QListWidget(), QLabel()
-        self.refine, self.link = QPushButton("Learn again"), QPushButton("Link isotopes")
-        self.refine.setToolTip(
-            "label all ions that are not pinned again, from the corrected labels and the learned features"
+        self.relearn, self.link = QPushButton("Learn again"), QPushButton("Link isotopes")
+        self.relearn.setToolTip(
+            "train the network on from the corrected labels, and label all ions that are not pinned again"
         )
         self.link.setToolTip(
             "put every ion that may be a 13C isotope into the cluster of its ion, and pin it there"
@@ -31,7 +40,7 @@ class LogPanel(QWidget):
         self.steps.setAccessibleName("corrections so far")
         self.evidence.setWordWrap(True)
         buttons = QHBoxLayout()
-        buttons.addWidget(self.refine)
+        buttons.addWidget(self.relearn)
         buttons.addWidget(self.link)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2, 2, 2, 2)
@@ -40,7 +49,7 @@ class LogPanel(QWidget):
         layout.addLayout(buttons)
         layout.addWidget(self.evidence)
         self._session: Session | None = None
-        self.refine.clicked.connect(self._refine)
+        self.relearn.clicked.connect(self.relearning_wanted)
         self.link.clicked.connect(self._link)
 
     def show_session(self, session: Session) -> None:
@@ -74,10 +83,6 @@ class LogPanel(QWidget):
     def _weigh(self) -> None:
         if self._session is not None:
             self.evidence.setText(" ".join(self._session.evidence.sentences()))
-
-    def _refine(self) -> None:
-        if self._session is not None:
-            self._session.refine()
 
     def _link(self) -> None:
         if self._session is not None:

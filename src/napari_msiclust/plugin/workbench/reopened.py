@@ -38,7 +38,8 @@ def reopened_result(
         return clustered.project.current
     ions = clustered.ions
     centrality = ions["centrality"] if "centrality" in ions else np.zeros(len(ions))
-    ions = ions.assign(centrality=centrality, confidence=pd.to_numeric(ions["confidence"]))
+    confidence = pd.to_numeric(ions["confidence"]) if "confidence" in ions else 0.0
+    ions = ions.assign(centrality=centrality, confidence=confidence)
     member = ions[ions["cluster"] > 0].groupby("cluster")
     clusters = pd.DataFrame({"cluster": np.arange(1, len(means) + 1)})
     clusters["ions"] = clusters["cluster"].map(member.size()).fillna(0).astype(int)

@@ -123,6 +123,8 @@ class ResultsStep(QWidget):
         self.tree.chosen.connect(self.clusters.select)
         self.tree.chosen.connect(self._clusters_marked)
         self.query.said.connect(self.said)
+        self.log.relearning_wanted.connect(self._workspace.relearn)
+        self.tree.explanation_wanted.connect(self._workspace.explain)
         self.ions.color_box.toggled.connect(self._show_in_color)
 
     def _add_shortcuts(self) -> None:

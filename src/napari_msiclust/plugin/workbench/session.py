@@ -10,14 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 from qtpy.QtCore import QObject, Signal
 
-from napari_msiclust.learning.refine import refine_labels
 from napari_msiclust.plugin.layers import IonDataset
 from napari_msiclust.plugin.workbench.background import Background
 from napari_msiclust.plugin.workbench.selection import Selection
 from napari_msiclust.results.cluster_result import ClusterResult
-from napari_msiclust.results.corrections import History, isotope_links
+from napari_msiclust.results.corrections import History, Relearning, isotope_links
 from napari_msiclust.results.dendrogram import split_in
-from napari_msiclust.results.edits import REFINED, Edit, Relabel
+from napari_msiclust.results.edits import Edit
 from napari_msiclust.results.ion_basis import IonBasis
 from napari_msiclust.results.project.content import Project
 
@@ -126,9 +125,9 @@ class Session(QObject):
         """Do again what was taken back."""
         self._enqueue(lambda history: history.redone())
 
-    def refine(self) -> None:
-        """Learn again from the corrections; pinned ions stay."""
-        self.do(_refinement)
+    def take(self, relearning: Relearning) -> None:
+        """Take over what learning again found."""
+        self._enqueue(relearning.apply)
 
     def link_isotopes(self) -> None:
         """Put every 13C isotope into the cluster of its ion."""
@@ -180,17 +179,3 @@ def _begin(result: ClusterResult, dataset: IonDataset, project: Project | None) 
     if project is None or not project.can_be_undone:
         return History.begin(result, basis)
     return project.history(basis)
-
-
-def _refinement(history: History) -> Relabel:
-    labels, seed = history.current.labels, history.current.result.config.seed
-    used = np.flatnonzero((labels.cluster > 0) & history.basis.features.any(axis=1))
-    found, _ = refine_labels(history.basis.features[used], labels.cluster[used], labels.pinned[used], seed)
-    moved = np.flatnonzero(found != labels.cluster[used])
-    return Relabel(
-        tuple(used[moved].tolist()),
-        tuple(found[moved].tolist()),
-        ("",) * len(moved),
-        REFINED,
-        "learn again from the corrections",
-    )

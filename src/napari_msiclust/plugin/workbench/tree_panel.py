@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_msiclust.plugin.workbench.session import Session
 from napari_msiclust.plugin.workbench.views.tree_view import TreeView
@@ -15,13 +15,26 @@ _HELP = "Clusters that meet near the left are alike. Click a branching to select
 
 
 class TreePanel(QWidget):
-    """The dendrogram, made anew when labels change."""
+    """The dendrogram, made anew when labels change; and what a cluster is due to.
+
+    Signals
+    -------
+    chosen
+        Clusters below a branching (tuple of int).
+    explanation_wanted
+        The user asks which regions the network goes by.
+    """
 
     chosen = Signal(tuple)
+    explanation_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self.view = TreeView()
+        self.view, self.explain = TreeView(), QPushButton("Regions that count")
+        self.explain.setToolTip(
+            "which regions of the tissue put ions into each cluster: hide a region, and see how much less "
+            "the network prefers the cluster"
+        )
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setWidget(self.view)
@@ -32,8 +45,10 @@ class TreePanel(QWidget):
         layout.setSpacing(3)
         layout.addWidget(note)
         layout.addWidget(area, stretch=1)
+        layout.addWidget(self.explain)
         self._session: Session | None = None
         self.view.chosen.connect(self.chosen)
+        self.explain.clicked.connect(self.explanation_wanted)
 
     def show_session(self, session: Session) -> None:
         """Show another session."""

@@ -10,16 +10,26 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from napari_msiclust.config import ClusterConfig
-from napari_msiclust.plugin.layers import KEY, ClusteredIons, IonDataset, result_layers
+from napari_msiclust.plugin.layers import KEY, ClusteredIons, IonDataset, explanation_layer, result_layers
 from napari_msiclust.plugin.projects.autosaving import Autosaver
 from napari_msiclust.plugin.workbench.background import Background
 from napari_msiclust.plugin.workbench.layer_view import LayerView
 from napari_msiclust.plugin.workbench.reopened import reopened_result
 from napari_msiclust.plugin.workbench.session import Session
 from napari_msiclust.plugin.workbench.thumbnail_store import ThumbnailStore
-from napari_msiclust.plugin.worker import ClusteringRun, Failed, Report, StoppedByUser
+from napari_msiclust.plugin.worker import (
+    Failed,
+    Report,
+    Run,
+    StoppedByUser,
+    clustering_run,
+    explaining_run,
+    relearning_run,
+)
 from napari_msiclust.progress import Progress
 from napari_msiclust.results.cluster_result import ClusterResult
+from napari_msiclust.results.corrections import Relearning
+from napari_msiclust.results.explanation import Explanation
 from napari_msiclust.results.project.content import Project
 
 # By the identity of the viewer, until its last dock is gone.
@@ -58,7 +68,7 @@ class Workspace(QObject):
         self.background = Background(self)
         self.paused = False
         self._dataset: IonDataset | None = None
-        self._run: ClusteringRun | None = None
+        self._run: Run | None = None
         self._run_dataset: IonDataset | None = None
         self._sessions: list[Session] = []
         self._stores: dict[int, ThumbnailStore] = {}
@@ -228,14 +238,31 @@ class Workspace(QObject):
 
     def start(self, config: ClusterConfig) -> None:
         """Cluster the chosen ion images."""
-        if self._run is not None or self._dataset is None:
+        if self._dataset is not None:
+            self._start(clustering_run(self._dataset.images, config))
+
+    def relearn(self) -> None:
+        """Train the network of the result that is looked at further on its corrections."""
+        session = self.session
+        if session is not None and session.history is not None:
+            self._start(relearning_run(session.history))
+
+    def explain(self) -> None:
+        """Show which regions of the tissue the network goes by for each cluster."""
+        session = self.session
+        if session is not None and session.history is not None:
+            self._start(explaining_run(session.history))
+
+    def _start(self, run: Run) -> None:
+        """Begin a run on the chosen ion images, if none is under way."""
+        if self._run is not None:
+            self.said.emit("Another run is under way. Wait for it, or press Stop.")
             return
-        self._run_dataset, self.paused = self._dataset, False
-        self._run = ClusteringRun.prepare(self._dataset.images, config)
-        self._run.worker.yielded.connect(self._receive)
-        self._run.worker.finished.connect(self._finished)
+        self._run, self._run_dataset, self.paused = run, self._dataset, False
+        run.worker.yielded.connect(self._receive)
+        run.worker.finished.connect(self._finished)
         self.run_changed.emit()
-        self._run.start()
+        run.start()
 
     def stop(self) -> None:
         """Ask the run to end; it does before its next batch."""
@@ -262,6 +289,10 @@ class Workspace(QObject):
                 self.progressed.emit([step for step in report if isinstance(step, Progress)])
             case ClusterResult():
                 self._show(report)
+            case Relearning():
+                self._take(report)
+            case Explanation():
+                self._show_explanation(report)
             case Failed(message):
                 self.said.emit(message)
                 show_error(message)
@@ -278,6 +309,19 @@ class Workspace(QObject):
         self.viewer.add_layer(means)
         self.viewer.add_layer(dominant)
         self.session_changed.emit()
+
+    def _take(self, relearning: Relearning) -> None:
+        session = next((one for one in self._sessions if one.dataset is self._run_dataset), None)
+        if session is not None:
+            session.take(relearning)
+
+    def _show_explanation(self, explanation: Explanation) -> None:
+        if self._run_dataset is not None:
+            grid = self._run_dataset.images.grid
+            self.viewer.add_layer(Layer.create(*explanation_layer(explanation, grid)))
+            self.said.emit(
+                "Red regions speak for a cluster, blue ones against it; the slider goes through them."
+            )
 
     def _finished(self) -> None:
         self._run, self.paused = None, False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import psutil
 import safetensors
@@ -21,8 +22,8 @@ from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.registration.transforms import Registration, parse_registration, registration_json
 from napari_msiclust.results.cluster_result import ClusterResult
-from napari_msiclust.results.corrections import History, learned_labels, replay
-from napari_msiclust.results.edits import Edit, Labeling, edit_from_dict, edit_to_dict
+from napari_msiclust.results.corrections import History, learned_labels
+from napari_msiclust.results.edits import REFINED, Edit, Labeling, Relabel, edit_from_dict, edit_to_dict
 from napari_msiclust.results.evidence import Evidence
 from napari_msiclust.results.exports import (
     BENCHMARK,
@@ -52,6 +53,7 @@ LEARNED, CURRENT, IMAGES, FILES = "learned", "current", "images", "result"
 CORRECTIONS, REGISTRATION, GRID = "corrections.json", "registration.json", f"{LEARNED}/grid.json"
 ADDED = (BENCHMARK, ENRICHMENT)  # to a result, by other commands
 MOST_EDITS = 10_000
+Rows = npt.NDArray[np.intp]
 _ENTITIES = (b"<!ENTITY", b"<!DOCTYPE")
 
 
@@ -107,9 +109,32 @@ class Project:
         return bool(wanted < psutil.virtual_memory().available / 2)
 
     def history(self, basis: IonBasis) -> History:
-        """The corrections, one after the other, to be gone on with."""
-        history = replay(History.begin(self.learned, basis), self.edits)
+        """The corrections, one after the other, to be gone on with.
+
+        Of several networks that were learned again from the corrections, the one in force is kept, and comes
+        with the last of these steps; the others are replaced by the first one.
+
+        Parameters
+        ----------
+        basis : IonBasis
+            Of the learned result.
+        """
+        history = History.begin(self.learned, basis)
+        relearned = self._relearned()
+        for number, edit in enumerate(self.edits):
+            history = history.applied(edit, self.current.embedding if number == relearned else None)
         return replace(history, position=self.position)
+
+    def _relearned(self) -> int | None:
+        """The correction that the network in force came with; None if it is the first one."""
+        if self.current.embedding is self.learned.embedding:
+            return None
+        steps = [
+            number
+            for number, edit in enumerate(self.edits[: self.position])
+            if isinstance(edit, Relabel) and edit.origin == REFINED
+        ]
+        return steps[-1] if steps else None
 
 
 class _GridFacts(BaseModel):
@@ -147,11 +172,11 @@ def project_files(project: Project, result_folder: Path | None) -> dict[str, tup
         f"{LEARNED}/run.json": (json_bytes(run_record(learned, None)),),
         f"{LEARNED}/history.csv": (csv_bytes(learned.history),),
         **_tables(LEARNED, learned),
-        f"{FILES}/{EMBEDDING}": array_parts(embedding_of_all(learned)),
+        **_embedding_files(FILES, project.current),
         CORRECTIONS: (json_bytes({"edits": [edit_to_dict(edit) for edit in project.edits]}),),
     }
-    if learned.embedding.network:
-        files[f"{FILES}/{NETWORK}"] = (safetensors.numpy.save(dict(learned.embedding.network)),)
+    if learned.embedding is not project.current.embedding:
+        files |= _embedding_files(LEARNED, learned)
     if project.position:
         files |= _tables(CURRENT, project.current)
         files[f"{CURRENT}/run.json"] = (json_bytes(run_record(project.current, None)),)
@@ -164,6 +189,15 @@ def project_files(project: Project, result_folder: Path | None) -> dict[str, tup
         for path in result_folder.iterdir():
             if path.name in RESULT.files:
                 files[f"{FILES}/{path.name}"] = (path,)
+    return files
+
+
+def _embedding_files(folder: str, result: ClusterResult) -> dict[str, tuple[Part, ...]]:
+    files: dict[str, tuple[Part, ...]] = {
+        f"{folder}/{EMBEDDING}": array_parts(embedding_of_all(result)),
+    }
+    if result.embedding.network:
+        files[f"{folder}/{NETWORK}"] = (safetensors.numpy.save(dict(result.embedding.network)),)
     return files
 
 
@@ -224,7 +258,8 @@ def project_from(files: Container, position: int | None) -> Project:
 def _project_from(files: Container, position: int | None) -> Project:
     grid = _grid(files)
     facts = read_json(files, f"{LEARNED}/run.json")
-    learned = _result(files, LEARNED, grid, facts)
+    own = LEARNED if f"{LEARNED}/{EMBEDDING}" in files.names else FILES
+    learned = _result(files, LEARNED, grid, facts, _embedding(files, own, facts))
     edits = _edits(files)
     position = len(edits) if position is None else position
     if position > len(edits):
@@ -233,7 +268,8 @@ def _project_from(files: Container, position: int | None) -> Project:
     current = learned
     if position:
         now = facts | read_json(files, f"{CURRENT}/run.json")
-        current = _result(files, CURRENT, grid, now, labels.count)
+        embedding = (learned.embedding, learned.embedded) if own == FILES else _embedding(files, FILES, now)
+        current = _result(files, CURRENT, grid, now, embedding, labels.count)
     if current.ions["cluster"].tolist() != labels.cluster.tolist():
         raise InputError("its corrections do not lead to its labels")
     registration = None
@@ -283,7 +319,12 @@ def _grid(files: Container) -> PixelGrid:
 
 
 def _result(
-    files: Container, folder: str, grid: PixelGrid, facts: Mapping[str, Any], count: int | None = None
+    files: Container,
+    folder: str,
+    grid: PixelGrid,
+    facts: Mapping[str, Any],
+    embedded: tuple[Embedding, Rows],
+    count: int | None = None,
 ) -> ClusterResult:
     name = f"{folder}/ions.csv"
     ions = read_ion_table(files.path / name, table_source(files, name))
@@ -302,14 +343,15 @@ def _result(
         cluster=ions["cluster"].astype(np.int64),
         **{name: pd.to_numeric(ions[name]).astype(float) for name in ("confidence", "centrality", "mz")},
     )
-    embedding, embedded = _embedding(files, facts, len(ions))
+    if embedded[1].max(initial=-1) >= len(ions):
+        raise InputError("its embedding does not fit its ions")
     provenance = {name: value for name, value in facts.items() if name not in RUN_FACTS}
     provenance["seconds"] = TypeAdapter(dict[str, float]).validate_python(provenance.get("seconds", {}))
     return ClusterResult(
         ions=ions,
         clusters=clusters,
-        embedding=embedding,
-        embedded=embedded,
+        embedding=embedded[0],
+        embedded=embedded[1],
         mean_images=means,
         dominant_cluster_map=dominant,
         evidence=TypeAdapter(Evidence).validate_python(facts["evidence"]),
@@ -329,16 +371,14 @@ def _cluster_table(files: Container, name: str) -> pd.DataFrame:
     return table
 
 
-def _embedding(
-    files: Container, facts: Mapping[str, Any], ions: int
-) -> tuple[Embedding, np.ndarray[Any, Any]]:
-    features = np.array(read_array(files, f"{FILES}/{EMBEDDING}", "f"), dtype=np.float32)
-    if features.ndim != 2 or len(features) != ions:
-        raise InputError("its embedding does not fit its ions")
+def _embedding(files: Container, folder: str, facts: Mapping[str, Any]) -> tuple[Embedding, Rows]:
+    features = np.array(read_array(files, f"{folder}/{EMBEDDING}", "f"), dtype=np.float32)
+    if features.ndim != 2:
+        raise InputError("its embedding is no table")
     seen = np.flatnonzero(np.isfinite(features).all(axis=1))
     network: dict[str, Any] = {}
-    if f"{FILES}/{NETWORK}" in files.names:
-        content = files.read(f"{FILES}/{NETWORK}")
+    if f"{folder}/{NETWORK}" in files.names:
+        content = files.read(f"{folder}/{NETWORK}")
         check_memory(files.path, 2 * len(content))
         try:
             network = safetensors.numpy.load(content)

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.results.ion_table import ion_table
+from napari_msiclust.results.scaled_image import ScaledImage
 
 
 class IonStack:
@@ -68,3 +70,21 @@ class IonStack:
 
     def _image(self, ion: int) -> npt.NDArray[np.float32]:
         return self._images.grid.unfold(self._images.image(ion))
+
+
+def ion_names(images: IonImages) -> tuple[str, ...]:
+    """What the ions are called in files and views."""
+    return tuple(f"m/z {mz:.4f}" for mz in images.mz)
+
+
+def ion_images_as_stack(images: IonImages, name: str, source: str = "") -> ScaledImage:
+    """The ion images as one image with a channel per ion; made when they are looked at."""
+    return ScaledImage(
+        IonStack(images),
+        images.grid.physical_pixel_size_um,
+        name,
+        ion_names(images),
+        deep=len(images.grid.planes) > 1,
+        ions=ion_table(images),
+        source=source,
+    )

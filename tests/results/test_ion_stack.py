@@ -5,7 +5,7 @@ import pytest
 
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
-from napari_msiclust.plugin.ion_stack import IonStack
+from napari_msiclust.results.ion_stack import IonStack
 
 
 def _images(planes: int) -> IonImages:

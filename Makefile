@@ -79,6 +79,7 @@ bench: $(VENV)/test.done  ## measure quality and speed on the shared data (long)
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/registration.py
+	$(BIN)/python benchmarks/autosave.py
 	$(BIN)/python benchmarks/formats.py
 
 wheel: $(VENV)/lint.done  ## build a wheel into dist/

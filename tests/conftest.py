@@ -27,8 +27,9 @@ WriteImzml = Callable[..., Path]
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or fills the user's cache."""
+    """No test reads or fills the user's cache, or what was kept of the user's sessions."""
     monkeypatch.setenv("MSICLUST_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("MSICLUST_STATE", str(tmp_path_factory.mktemp("state")))
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ def test_every_contribution_names_a_command() -> None:
     known = {command.id for command in contributions.commands or []}
     kinds = (contributions.readers, contributions.writers, contributions.widgets, contributions.sample_data)
     used = {item.command for kind in kinds for item in kind or []}
+    used |= {item.command for menu in (contributions.menus or {}).values() for item in menu}
     assert used == known
 
 

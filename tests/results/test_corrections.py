@@ -188,3 +188,10 @@ def test_foreign_ion_images_are_refused(tissue_result: ClusterResult, basis: Ion
 
     with pytest.raises(InputError, match="not those of the result"):
         IonBasis.of(tissue_result, take_ions(basis.images, [0, 1]))
+
+
+def test_corrections_of_an_opened_result_are_added_to_the_record(history: History, basis: IonBasis) -> None:
+    saved = history.applied(Rename(1, "stroma")).current.result
+    again = History.begin(saved, basis).applied(Pin((3,)))
+    listed = again.current.result.provenance["corrections"]["edits"]
+    assert [entry["edit"] for entry in listed] == ["Rename", "Pin"]

@@ -13,6 +13,7 @@ from napari_msiclust.cli.progress_bar import progress_bar
 from napari_msiclust.cli.reading import ReadingOptions, with_reading_options
 from napari_msiclust.config import ClusterConfig, Device, EncoderName, Objective, Preset, TriageConfig
 from napari_msiclust.errors import InputError
+from napari_msiclust.reading import source_record
 
 
 @app.command()
@@ -57,13 +58,13 @@ def cluster(
         config = config.with_epochs(epochs)
     if objective is not None:
         config = config.with_objective(objective)
-    from napari_msiclust.results.exports import RESULT, describe_source, write_result
+    from napari_msiclust.results.exports import RESULT, write_result
     from napari_msiclust.results.folder import check_target
 
     check_target(out, RESULT)
     with reading.opened(file) as opened, progress_bar() as report:
         images = reading.images(opened, report)
-        source = describe_source(opened.path, opened.ibd_path, **reading.settings())
+        source = source_record(reading, opened)
         from napari_msiclust.pipeline import cluster_ions
 
         result = cluster_ions(images, config, report)
@@ -105,7 +106,7 @@ def assign(
     reading: ReadingOptions,
 ) -> None:
     """Give the ions of another section the clusters of a result, without training."""
-    from napari_msiclust.results.exports import RESULT, describe_source, is_result_folder, write_result
+    from napari_msiclust.results.exports import RESULT, is_result_folder, write_result
     from napari_msiclust.results.folder import check_target
 
     if not is_result_folder(result):
@@ -115,7 +116,7 @@ def assign(
     check_target(out, RESULT)
     with reading.opened(file) as opened, progress_bar() as report:
         images = reading.images(opened, report)
-        source = describe_source(opened.path, opened.ibd_path, **reading.settings())
+        source = source_record(reading, opened)
         from napari_msiclust.assignment import assignment_steps
         from napari_msiclust.progress import drain
 

@@ -16,8 +16,6 @@ from napari_msiclust.cli.reading import ReadingOptions, with_reading_options
 from napari_msiclust.config import ClusterConfig, Device, Preset
 from napari_msiclust.errors import InputError
 
-_TELLING_Q = 0.05
-
 
 @app.command()
 @with_reading_options
@@ -102,26 +100,30 @@ def enrich(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find molecular classes and pathways that are over-represented in a cluster; adds enrichment.csv."""
+    """Find molecular classes and pathways that are over-represented in a cluster; for report and table."""
     from napari_msiclust.results.enrichment import enrich as enriched
     from napari_msiclust.results.enrichment import read_annotations
-    from napari_msiclust.results.exports import ENRICHMENT, IONS, is_result_folder, read_ion_table
+    from napari_msiclust.results.exports import ENRICHMENT, IONS, REPORT, is_result_folder, read_ion_table
     from napari_msiclust.results.folder import replace_file
+    from napari_msiclust.results.report import TELLING_Q, with_enrichment
 
     if not is_result_folder(result):
         raise InputError("holds no result", fix="give the folder that msiclust cluster wrote", path=result)
     table = enriched(read_ion_table(result / IONS), read_annotations(annotations, sets or ()))
     replace_file(result / ENRICHMENT, table.to_csv(index=False, lineterminator="\n"))
+    if (result / REPORT).exists():
+        page = (result / REPORT).read_text(encoding="utf-8")
+        replace_file(result / REPORT, with_enrichment(page, table))
     if as_json:
         typer.echo(table.to_json(orient="records", indent=1))
         return
-    telling = table[table["q"] < _TELLING_Q]
+    telling = table[table["q"] < TELLING_Q]
     for row in telling.to_dict("records"):
         typer.echo(
             f"cluster {row['cluster']}: {row['set']} ({row['kind']}), {row['in_cluster']} of its "
             f"{row['in_all']} molecules, {row['fold']:.1f} times as many as expected, q = {row['q']:.2g}"
         )
-    typer.echo(f"{len(telling)} enriched sets (q < {_TELLING_Q}); all {len(table)}: {result / ENRICHMENT}")
+    typer.echo(f"{len(telling)} enriched sets (q < {TELLING_Q}); all {len(table)}: {result / ENRICHMENT}")
 
 
 def _usual_clusters() -> int:

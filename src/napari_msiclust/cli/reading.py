@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,75 +30,56 @@ from napari_msiclust.cli.commands import (
 )
 from napari_msiclust.cli.progress_bar import progress_bar
 from napari_msiclust.errors import MsiclustError
+from napari_msiclust.reading import ReadingSettings
 
 if TYPE_CHECKING:
     from napari_msiclust.msi.imzml import ImzmlFile
-    from napari_msiclust.msi.ion_images import IonImages
-    from napari_msiclust.progress import ProgressCallback
 
 
-@dataclass(frozen=True)
-class ReadingOptions:
-    """The options that say which ion images are read from a file."""
-
-    mz: MzOption = None
-    tolerance_ppm: TolerancePpmOption = None
-    tolerance_da: ToleranceDaOption = None
-    normalization: NormalizationOption = "none"
-    polarity: PolarityOption = None
-    max_peaks: MaxPeaksOption = 1500
-    min_pixel_frequency: FrequencyOption = 0.01
-    min_structure: StructureOption = None
-    damaged: DamagedOption = False
+class ReadingOptions(ReadingSettings):
+    """The same as options of a command, which tells the warnings of the file it opens."""
 
     @contextmanager
     def opened(self, file: Path) -> Iterator[ImzmlFile]:
         """The file, with its warnings told."""
-        from napari_msiclust.msi.open_file import open_msi
-
-        with open_msi(file, polarity=self.polarity, damaged=self.damaged) as opened:
+        with super().opened(file) as opened:
             for finding in opened.findings:
                 if finding.severity != "note":
                     typer.echo(f"warning: {finding.in_words()}")
             yield opened
 
-    def images(self, opened: ImzmlFile, report: ProgressCallback) -> IonImages:
-        """The ion images."""
-        from napari_msiclust.msi.extract import NORMALIZATIONS, extract_ion_images
-        from napari_msiclust.msi.mz_lists import read_mz_list
-        from napari_msiclust.msi.peaks import PeakSettings
-        from napari_msiclust.msi.spatial import keep_structured
 
-        images = extract_ion_images(
-            opened,
-            None if self.mz is None else read_mz_list(self.mz),
-            tolerance_ppm=self.tolerance_ppm,
-            tolerance_da=self.tolerance_da,
-            normalization=next((name for name in NORMALIZATIONS if name == self.normalization), None),
-            peaks=PeakSettings(self.max_peaks, self.min_pixel_frequency),
-            progress=report,
-        )
-        return images if self.min_structure is None else keep_structured(images, self.min_structure)
-
-    def settings(self) -> dict[str, Any]:
-        """The options as plain JSON values, for the record of a run."""
-        mz = None if self.mz is None else str(self.mz.resolve())
-        return asdict(self) | {"mz": mz}
+_OPTIONS: dict[str, Any] = {
+    "mz": MzOption,
+    "tolerance_ppm": TolerancePpmOption,
+    "tolerance_da": ToleranceDaOption,
+    "normalization": NormalizationOption,
+    "polarity": PolarityOption,
+    "max_peaks": MaxPeaksOption,
+    "min_pixel_frequency": FrequencyOption,
+    "min_structure": StructureOption,
+    "damaged": DamagedOption,
+}
 
 
 def with_reading_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command all `ReadingOptions`; it gets them as its argument `reading`."""
     own = dict(inspect.signature(command, eval_str=True).parameters)
     del own["reading"]
-    options = inspect.signature(ReadingOptions, eval_str=True).parameters
+    options = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=_OPTIONS[field.name]
+        )
+        for field in fields(ReadingOptions)
+    ]
     parameters = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in (*own.values(), *options.values())
+        *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own.values()),
+        *options,
     ]
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
-        reading = ReadingOptions(**{name: values.pop(name) for name in options})
+        reading = ReadingOptions(**{option.name: values.pop(option.name) for option in options})
         command(**values, reading=reading)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.plugin.layer_record import LayerRecord
+from napari_msiclust.reading import ReadingSettings
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.colors import cluster_colors
 from napari_msiclust.results.explanation import Explanation
@@ -22,8 +23,12 @@ from napari_msiclust.results.exports import SavedResult, dominant_map_tiff, mean
 from napari_msiclust.results.ion_stack import IonStack
 from napari_msiclust.results.scaled_image import ScaledImage, contrast_limits
 
+if TYPE_CHECKING:
+    from napari_msiclust.results.project.content import Project
+
 KEY = "napari_msiclust"
 PLANE_AXES = ("y", "x")
+_PLAIN = ReadingSettings()
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 
@@ -37,10 +42,13 @@ class IonDataset:
     images : IonImages
     path : Path
         The imzML file they came from.
+    reading : ReadingSettings
+        How they were read from it.
     """
 
     images: IonImages
     path: Path
+    reading: ReadingSettings = _PLAIN
 
 
 @dataclass(frozen=True)
@@ -66,10 +74,16 @@ class ClusteredIons:
         As `ClusterResult.ions`.
     dataset_path : str
         The imzML file the ions came from; empty if unknown.
+    project : Project or None
+        The project it was opened from, whose corrections can be gone on with.
+    saved : SavedResult or None
+        The result folder it was opened from.
     """
 
     ions: pd.DataFrame
     dataset_path: str
+    project: Project | None = None
+    saved: SavedResult | None = None
 
 
 def ion_layers(images: IonImages, path: Path) -> list[LayerTuple]:
@@ -80,7 +94,7 @@ def ion_layers(images: IonImages, path: Path) -> list[LayerTuple]:
     ]
 
 
-def stack_layer(images: IonImages, path: Path, title: str) -> LayerTuple:
+def stack_layer(images: IonImages, path: Path, title: str, reading: ReadingSettings = _PLAIN) -> LayerTuple:
     """The stack of all ion images of a file; `title` is what its layers are called."""
     plane = _plane_settings(images.grid)
     return (
@@ -92,7 +106,7 @@ def stack_layer(images: IonImages, path: Path, title: str) -> LayerTuple:
             "axis_labels": ("ion", *plane["axis_labels"]),
             "colormap": "inferno",
             "contrast_limits": contrast_limits(images.values[len(images) // 2]),
-            "metadata": {KEY: IonDataset(images, path)},
+            "metadata": {KEY: IonDataset(images, path, reading)},
         },
         "image",
     )
@@ -136,7 +150,7 @@ def result_layers(result: ClusterResult, dataset: IonDataset) -> list[LayerTuple
 
 def saved_layers(saved: SavedResult) -> list[LayerTuple]:
     """The same layers from a result folder."""
-    clustered = ClusteredIons(saved.ions, saved.source)
+    clustered = ClusteredIons(saved.ions, saved.source, saved=saved)
     return [image_layer(saved.mean_images, clustered), image_layer(saved.dominant_map, clustered)]
 
 

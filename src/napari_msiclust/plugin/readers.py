@@ -1,4 +1,4 @@
-"""Readers: imzML, OME-TIFF, and result folders.
+"""Readers: imzML, OME-TIFF, result folders, and projects.
 
 napari imports this module in the window's thread when a file is dropped: what takes long to import is
 imported where it is used.
@@ -70,6 +70,36 @@ def get_result_reader(path: Paths) -> Reader | None:
     from napari_msiclust.results.exports import is_result_folder
 
     return _read_results if all(is_result_folder(Path(one)) for one in _each(path)) else None
+
+
+def get_project_reader(path: Paths) -> Reader | None:
+    """Reader of projects: ion images, result and corrections as they were."""
+    from napari_msiclust.results.project.names import is_project
+
+    return _read_projects if all(is_project(Path(one)) for one in _each(path)) else None
+
+
+def _read_projects(path: Paths) -> list[LayerTuple]:
+    """Layers of projects; in a viewer at work they come in the background, as `read_imzml_layers` does."""
+    paths = [Path(one) for one in _each(path)]
+    viewer = _viewer_at_work()
+    if viewer is not None:
+        from napari_msiclust.plugin.projects.opening import open_project
+
+        for one in paths:
+            open_project(viewer, one)
+        return [(None,)]  # type: ignore[list-item]  # napari's sign that there is nothing to add
+
+    from napari_msiclust.plugin.projects.restoring import finding_steps, restoring_steps
+
+    layers: list[LayerTuple] = []
+    for one in paths:
+        restored = drain(restoring_steps(drain(finding_steps(one))))
+        if restored.message:
+            show_warning(f"{one.name}: {restored.message}")
+        layers += restored.layers
+    _set_up_viewer()
+    return layers
 
 
 def _each(path: Paths) -> list[str]:

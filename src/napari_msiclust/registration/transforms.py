@@ -110,7 +110,7 @@ def write_registration(path: str | Path, registration: Registration) -> None:
         The file cannot be written.
     """
     path = Path(path)
-    text = _as_json(registration) if path.suffix.lower() == ".json" else _as_csv(registration)
+    text = registration_json(registration) if path.suffix.lower() == ".json" else _as_csv(registration)
     write_whole(path, text)
 
 
@@ -142,7 +142,8 @@ def write_whole(path: Path, text: str) -> None:
         ) from error
 
 
-def _as_json(registration: Registration) -> str:
+def registration_json(registration: Registration) -> str:
+    """The text of a registration file."""
     swapped = _swap(registration.matrix)
     pairs = registration.pairs
     facts = {
@@ -185,9 +186,14 @@ def read_registration(path: str | Path) -> Registration:
         The file is missing, damaged, of a later version, or not a registration.
     """
     path = Path(path)
+    return parse_registration(_text_of(path), path)
+
+
+def parse_registration(text: str, path: Path) -> Registration:
+    """The registration in a text that came from `path`; errors as in `read_registration`."""
     try:
-        facts = json.loads(_text_of(path))
-    except ValueError as error:
+        facts = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(
             f"damaged JSON ({error})", fix="save the registration again", path=path
         ) from error

@@ -110,7 +110,8 @@ class History:
         labels = edit.apply(self.current.labels)
         edits = (*self.done, edit)
         before = self.current if embedding is None else _with_embedding(self.current, embedding)
-        state = _corrected(before, labels, edits)
+        earlier = (self.states[0].result.provenance.get("corrections") or {}).get("edits", ())
+        state = _corrected(before, labels, edits, earlier)
         return replace(
             self,
             states=(*self.states[: self.position + 1], state),
@@ -207,6 +208,17 @@ def isotope_links(ions: pd.DataFrame) -> LinkIsotopes:
     return LinkIsotopes(tuple(isotopes.tolist()), tuple(parents.tolist()))
 
 
+def learned_labels(ions: pd.DataFrame, count: int) -> Labeling:
+    """The labels of an ion table with `count` clusters, before any edit."""
+    return Labeling(
+        cluster=ions["cluster"].to_numpy(dtype=np.int64),
+        bin=tuple(map(str, ions["bin"])),
+        origin=(LEARNED,) * len(ions),
+        pinned=np.zeros(len(ions), dtype=bool),
+        count=count,
+    )
+
+
 def _learned(result: ClusterResult, basis: IonBasis) -> Corrected:
     ions = result.ions
     count = len(result.mean_images)
@@ -214,13 +226,7 @@ def _learned(result: ClusterResult, basis: IonBasis) -> Corrected:
     members = np.bincount(cluster, minlength=count + 1)[1:]
     grid = result.grid
     means = np.nan_to_num(result.mean_images[:, grid.rows, grid.cols].astype(np.float64))
-    labels = Labeling(
-        cluster=cluster,
-        bin=tuple(map(str, ions["bin"])),
-        origin=(LEARNED,) * len(ions),
-        pinned=np.zeros(len(ions), dtype=bool),
-        count=count,
-    )
+    labels = learned_labels(ions, count)
     named = result.clusters.assign(
         name=[labels.name(number) for number in result.clusters["cluster"]],
         color=cluster_color_names(count)[: len(result.clusters)],
@@ -236,7 +242,9 @@ def _with_embedding(before: Corrected, embedding: Embedding) -> Corrected:
     return replace(before, result=result, basis=before.basis.with_features(result))
 
 
-def _corrected(before: Corrected, labels: Labeling, edits: tuple[Edit, ...]) -> Corrected:
+def _corrected(
+    before: Corrected, labels: Labeling, edits: tuple[Edit, ...], earlier: Sequence[dict[str, Any]] = ()
+) -> Corrected:
     old, basis = before.labels, before.basis
     changed = np.flatnonzero(labels.cluster != old.cluster)
     touched = sorted({*labels.cluster[changed].tolist(), *old.cluster[changed].tolist()} - {0})
@@ -252,7 +260,7 @@ def _corrected(before: Corrected, labels: Labeling, edits: tuple[Edit, ...]) -> 
     else:
         sums, ions = before.sums, result.ions
     ions = _tagged(ions, labels, ions["learned_cluster"].to_numpy())
-    provenance = {**result.provenance, "corrections": _provenance(edits, labels)}
+    provenance = {**result.provenance, "corrections": _provenance(earlier, edits, labels)}
     clusters = _cluster_table(ions, labels, result.dominant_cluster_map)
     return Corrected(
         replace(result, ions=ions, clusters=clusters, provenance=provenance), labels, sums, basis
@@ -339,10 +347,13 @@ def _cluster_table(ions: pd.DataFrame, labels: Labeling, dominant: npt.NDArray[n
     return pd.DataFrame(rows)
 
 
-def _provenance(edits: tuple[Edit, ...], labels: Labeling) -> dict[str, Any]:
+def _provenance(
+    earlier: Sequence[dict[str, Any]], edits: tuple[Edit, ...], labels: Labeling
+) -> dict[str, Any]:
+    """The record of corrections; `earlier` ones were in the result that was opened."""
     origins = np.array(labels.origin)
     return {
-        "edits": [edit_to_dict(edit) for edit in edits],
+        "edits": [*earlier, *(edit_to_dict(edit) for edit in edits)],
         "ions": {str(name): int((origins == name).sum()) for name in np.unique(origins)},
         "pinned": int(labels.pinned.sum()),
     }

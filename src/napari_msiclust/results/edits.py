@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
 
 from napari_msiclust.errors import InputError
 
@@ -219,6 +220,8 @@ class LinkIsotopes:
 
     def apply(self, labels: Labeling) -> Labeling:
         """The labels after the edit."""
+        if len(self.isotopes) != len(self.parents):
+            raise InputError("not as many parents as isotopes", fix="give each isotope its ion")
         parent = dict(zip(self.isotopes, self.parents, strict=True))
         roots = []
         for ion in self.isotopes:
@@ -248,6 +251,10 @@ class Relabel:
 
     def apply(self, labels: Labeling) -> Labeling:
         """The labels after the edit."""
+        if not len(self.ions) == len(self.clusters) == len(self.bins):
+            raise InputError("not as many labels as ions", fix="give each ion a cluster and a bin")
+        if self.clusters and not 0 <= min(self.clusters) <= max(self.clusters) <= labels.count:
+            raise InputError(f"there is no cluster {max(self.clusters)}", fix=f"choose 0 to {labels.count}")
         return _relabeled(labels, self.ions, self.clusters, bins=self.bins, origin=self.origin)
 
     def describe(self, labels: Labeling) -> str:
@@ -278,14 +285,12 @@ def edit_from_dict(values: Mapping[str, Any]) -> Edit:
     """
     try:
         kind = _KINDS[values["edit"]]
-        arguments = {name: _tuples(value) for name, value in values.items() if name != "edit"}
-        return kind(**arguments)
-    except (KeyError, TypeError) as error:
-        raise InputError(f"not an edit: {values}") from error
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+        arguments = {name: value for name, value in values.items() if name != "edit"}
+        if strange := arguments.keys() - {item.name for item in fields(kind)}:
+            raise KeyError(min(strange))
+        return TypeAdapter[Edit](kind).validate_python(arguments)
+    except (KeyError, TypeError, ValidationError) as error:
+        raise InputError(f"not an edit: {str(values)[:200]}") from error
 
 
 def _relabeled(

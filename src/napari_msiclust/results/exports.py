@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +22,16 @@ from napari_msiclust.results.folder import FolderKind, whole_folder
 from napari_msiclust.results.ome_tiff import read_ome_tiff, write_ome_tiff
 from napari_msiclust.results.scaled_image import ScaledImage
 
+if TYPE_CHECKING:
+    from napari_msiclust.results.overlay import Histology
+
 IONS, CLUSTERS = "ions.csv", "clusters.csv"
 MEAN_IMAGES, DOMINANT_MAP = "mean_ion_images.ome.tif", "dominant_cluster.ome.tif"
 EMBEDDING, NETWORK = "embedding.npy", "network.safetensors"
 RUN, REPORT, OVERVIEW = "run.json", "report.html", "overview.png"
 BENCHMARK, ENRICHMENT = "benchmark.json", "enrichment.csv"  # added to a result later
+# Entries of run.json that come from other parts of a result than its provenance.
+RUN_FACTS = frozenset({"config", "seed", "input", "evidence", "pixels", "clusters", "ions"})
 RESULT = FolderKind(
     frozenset({IONS, CLUSTERS, MEAN_IMAGES, DOMINANT_MAP, EMBEDDING, NETWORK, RUN, REPORT, OVERVIEW})
     | {BENCHMARK, ENRICHMENT},
@@ -64,7 +69,11 @@ def dominant_map_tiff(result: ClusterResult) -> ScaledImage:
 
 
 def write_result(
-    result: ClusterResult, images: IonImages, out: str | Path, source: dict[str, Any] | None = None
+    result: ClusterResult,
+    images: IonImages,
+    out: str | Path,
+    source: dict[str, Any] | None = None,
+    histology: Histology | None = None,
 ) -> Path:
     """Write a result folder; it appears whole or not at all.
 
@@ -77,6 +86,8 @@ def write_result(
         A new or empty folder, or one that holds nothing but an earlier result, which is replaced.
     source : dict, optional
         Where the ion images came from (`describe_source`), for run.json and the report.
+    histology : Histology, optional
+        What the result is registered to, for the report.
 
     Returns
     -------
@@ -99,15 +110,15 @@ def write_result(
         write_ome_tiff(folder / MEAN_IMAGES, mean_images_tiff(result))
         write_ome_tiff(folder / DOMINANT_MAP, dominant_map_tiff(result))
         write_overview(folder / OVERVIEW, result)
-        np.save(folder / EMBEDDING, _embedding_of_all(result))
+        np.save(folder / EMBEDDING, embedding_of_all(result))
         if result.embedding.network:
             safetensors.numpy.save_file(dict(result.embedding.network), folder / NETWORK)
         (folder / RUN).write_text(json.dumps(run, indent=1), encoding="utf-8")
-        (folder / REPORT).write_text(render_report(result, images, run), encoding="utf-8")
+        (folder / REPORT).write_text(render_report(result, images, run, histology), encoding="utf-8")
     return out
 
 
-def _embedding_of_all(result: ClusterResult) -> npt.NDArray[np.float32]:
+def embedding_of_all(result: ClusterResult) -> npt.NDArray[np.float32]:
     """Features of all N ions; NaN for those that the network did not see."""
     features = result.embedding.features
     rows = np.full((len(result.ions), features.shape[1]), np.nan, np.float32)
@@ -157,12 +168,21 @@ def write_ion_images(images: IonImages, out: str | Path) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class SavedResult:
-    """What a result folder holds for looking at: images with scale, tables, the run."""
+    """What a result folder holds for looking at: images with scale, tables, the run.
+
+    `embedding` is what the network made of the ions, with their rows; None where it is missing.
+    """
 
     mean_images: ScaledImage
     dominant_map: ScaledImage
     ions: pd.DataFrame
     run: dict[str, Any]
+    embedding: tuple[Embedding, npt.NDArray[np.intp]] | None = None
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What the run was, without what is said elsewhere (`ClusterResult.provenance`)."""
+        return {name: value for name, value in self.run.items() if name not in RUN_FACTS}
 
     @property
     def source(self) -> str:
@@ -193,11 +213,15 @@ def read_result(path: Path) -> SavedResult:
         raise FileFormatError(
             "missing or damaged", fix="run the clustering again", path=path / RUN
         ) from error
+    embedding = None
+    if (path / EMBEDDING).exists():
+        embedding = read_embedding(path, run)
     return SavedResult(
         read_ome_tiff(path / MEAN_IMAGES),
         read_ome_tiff(path / DOMINANT_MAP),
         read_ion_table(path / IONS),
         run,
+        embedding,
     )
 
 
@@ -255,8 +279,13 @@ def read_embedding(path: Path, run: dict[str, Any]) -> tuple[Embedding, npt.NDAr
     return embedding, seen
 
 
-def read_ion_table(path: Path) -> pd.DataFrame:
+def read_ion_table(path: Path, source: IO[bytes] | None = None) -> pd.DataFrame:
     """Read an ions.csv.
+
+    Parameters
+    ----------
+    source : stream, optional
+        Where its text comes from, if not from the path itself.
 
     Raises
     ------
@@ -264,7 +293,7 @@ def read_ion_table(path: Path) -> pd.DataFrame:
         It is missing, damaged, or has no columns mz and cluster.
     """
     try:
-        table: pd.DataFrame = pd.read_csv(path, keep_default_na=False, **_EXACT)
+        table: pd.DataFrame = pd.read_csv(path if source is None else source, keep_default_na=False, **_EXACT)
         numbers: npt.NDArray[np.float64] = table[["mz", "cluster"]].to_numpy(dtype=np.float64)
         if not np.isfinite(numbers).all():
             raise ValueError("a number is missing")

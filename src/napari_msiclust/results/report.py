@@ -21,21 +21,34 @@ from napari_msiclust.msi.attributes import spatial_attributes
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import DOMINANT_MAP_MEANING, ClusterResult
 from napari_msiclust.results.colors import colors_of
+from napari_msiclust.results.overlay import Histology, overlay_pictures
+from napari_msiclust.results.scale_bar import round_length
 from napari_msiclust.results.surrogate import fit_surrogate
 
 _THUMBNAILS = 8
 _THUMBNAIL_SIDE = 140
 _COMPARISON_BEGIN, _COMPARISON_END = "<!-- comparison -->", "<!-- end of comparison -->"
+_ENRICHMENT_BEGIN, _ENRICHMENT_END = "<!-- enrichment -->", "<!-- end of enrichment -->"
 _COLORMAP = "inferno"
+_ANNOTATIONS = 12
+_READING = (
+    "mz", "tolerance_ppm", "tolerance_da", "normalization", "polarity", "max_peaks", "min_pixel_frequency",
+    "min_structure", "damaged",
+)  # fmt: skip
+TELLING_Q = 0.05
 
 
-def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any]) -> str:
+def render_report(
+    result: ClusterResult, images: IonImages, run: dict[str, Any], histology: Histology | None = None
+) -> str:
     """The report as HTML with all pictures inside.
 
     Parameters
     ----------
     run : dict
         The content of run.json.
+    histology : Histology, optional
+        Where the result lies on it.
     """
     template = (
         files("napari_msiclust.results").joinpath("templates/report.html.j2").read_text(encoding="utf-8")
@@ -66,6 +79,9 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
             if row["ions"]
         ],
         bins=_bins(result.ions),
+        annotated=_annotated(result.ions),
+        overlay=None if histology is None else _overlay(result, histology),
+        reading=_reading(run.get("input") or {}),
         columns=list(result.ions.columns),
         ions=result.ions.to_dict("records"),
         pixelated=max(result.grid.shape) < 400,
@@ -74,16 +90,57 @@ def render_report(result: ClusterResult, images: IonImages, run: dict[str, Any])
 
 def with_comparison(page: str, section: str) -> str:
     """A report with a comparison of methods in it; an earlier one is replaced."""
-    before, begin, rest = page.partition(_COMPARISON_BEGIN)
-    _, end, after = rest.partition(_COMPARISON_END)
+    return _with_section(page, _COMPARISON_BEGIN, _COMPARISON_END, section)
+
+
+def with_enrichment(page: str, table: pd.DataFrame) -> str:
+    """A report with the enriched sets of an enrichment table in it; earlier ones are replaced."""
+    template = files("napari_msiclust.results").joinpath("templates/enrichment.html.j2")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    telling = table[table["q"] < TELLING_Q]
+    section = environment.from_string(template.read_text(encoding="utf-8")).render(
+        rows=telling.to_dict("records"), tested=len(table), limit=TELLING_Q
+    )
+    return _with_section(page, _ENRICHMENT_BEGIN, _ENRICHMENT_END, section)
+
+
+def _with_section(page: str, begin_mark: str, end_mark: str, section: str) -> str:
+    before, begin, rest = page.partition(begin_mark)
+    _, end, after = rest.partition(end_mark)
     if not begin or not end:  # a report of an earlier version
-        before, begin, end, after = (
-            page.replace("</body>", ""),
-            _COMPARISON_BEGIN,
-            _COMPARISON_END,
-            "</body></html>",
-        )
+        before, begin, end, after = page.replace("</body>", ""), begin_mark, end_mark, "</body></html>"
     return f"{before}{begin}{section}{end}{after}"
+
+
+def _annotated(ions: pd.DataFrame) -> list[dict[str, Any]]:
+    """Clusters with annotated ions: number, and m/z with its annotation, the most central first."""
+    named = ions[(ions["annotation"].astype(str) != "") & (ions["cluster"] > 0)]
+    named = named.sort_values("centrality", ascending=False, kind="stable")
+    return [
+        {
+            "cluster": cluster,
+            "ions": len(members),
+            "shown": members[["mz", "annotation"]].head(_ANNOTATIONS).to_dict("records"),
+        }
+        for cluster, members in named.groupby("cluster")
+    ]
+
+
+def _overlay(result: ClusterResult, histology: Histology) -> dict[str, Any]:
+    photograph, blended, width_um = overlay_pictures(result, histology)
+    return {
+        "photograph": _data_uri(photograph),
+        "blended": _data_uri(blended),
+        "name": histology.name,
+        "rms_um": histology.rms_um,
+        "scale_bar": _scale_bar(width_um),
+    }
+
+
+def _reading(source: dict[str, Any]) -> dict[str, Any]:
+    """How ion images were read: the settings that say something, in words."""
+    told = {name.replace("_", " "): value for name, value in source.items() if name in _READING}
+    return {name: value for name, value in told.items() if value not in (None, False, "none")}
 
 
 def _bins(ions: pd.DataFrame) -> list[dict[str, Any]]:
@@ -141,9 +198,7 @@ def _data_uri(pixels: npt.NDArray[np.float64]) -> str:
 
 def _scale_bar(width_um: float) -> dict[str, float]:
     """A round length of about a quarter of the width, and its share of the width in per cent."""
-    rough = max(width_um / 4, 1e-9)
-    power = 10.0 ** math.floor(math.log10(rough))
-    length = max(factor * power for factor in (1, 2, 5) if factor * power <= rough)
+    length = round_length(width_um)
     return {"length": length, "percent": 100 * length / width_um}
 
 

@@ -13,8 +13,10 @@ from napari.layers._multiscale_data import MultiScaleData
 from napari_msiclust.plugin.layers import KEY, ClusteredIons, IonDataset, TicImage
 from napari_msiclust.registration.geometry import Matrix, embed
 from napari_msiclust.registration.start import FixedImage, MovingImages
+from napari_msiclust.registration.transforms import Registration
 
 UM = "micrometer"
+REGISTERED = "napari_msiclust_registration"  # among the metadata of layers that were registered
 _SMALLEST_LEVEL = 1000  # pixels along the longer side, of a pyramid's level to look at
 
 
@@ -78,6 +80,23 @@ def placed(layer: Layer) -> Matrix:
     matrix = np.eye(3)
     matrix[:2, :2], matrix[:2, 2] = whole[-3:-1, -3:-1], whole[-3:-1, -1]
     return matrix
+
+
+def remember_registration(layers: Iterable[Layer], registration: Registration) -> None:
+    """Keep a registration with the layers that it moves."""
+    for layer in layers:
+        layer.metadata = {**layer.metadata, REGISTERED: registration}
+
+
+def registration_of(layers: Iterable[Layer]) -> Registration | None:
+    """How layers lie on the histology; None if they were never moved."""
+    for layer in layers:
+        matrix, kept = placed(layer), layer.metadata.get(REGISTERED)
+        if isinstance(kept, Registration) and np.allclose(kept.matrix, matrix):
+            return kept
+        if not np.allclose(matrix, np.eye(3)):
+            return Registration(matrix, "manual")
+    return None
 
 
 def pixel_to_world(layer: Layer) -> Matrix:

@@ -21,6 +21,8 @@ from napari_msiclust.plugin.histology.groups import (
     place,
     placed,
     plane_shape,
+    registration_of,
+    remember_registration,
 )
 from napari_msiclust.plugin.histology.landmark_layers import Contents, LandmarkLayers, Side
 from napari_msiclust.registration.automatic import AutomaticRegistration
@@ -110,13 +112,23 @@ class RegistrationSession(QObject):
             return
         self.fixed, self.dataset = fixed, dataset
         self._size_landmarks()
-        self.landmarks.show_pairs(LandmarkPairs())
         group = self.group
         self.matrix = placed(group[0]) if group else np.eye(3)
+        self._show_kept(registration_of(group))
         place(group, self.matrix)
         self._refit(move=False)
         self._earlier, self._now = [], self._state()
         self.changed.emit()
+
+    def _show_kept(self, kept: Registration | None) -> None:
+        """Landmarks and kind of a registration to this image that was made before."""
+        if kept is None or self.fixed is None or kept.fixed.get("name") != self.fixed.name:
+            self.landmarks.show_pairs(LandmarkPairs())
+            return
+        if kept.kind != "manual":
+            self.kind = kept.kind  # type: ignore[assignment]
+        self.landmarks.show_pairs(kept.pairs)
+        self.landmarks.place_moving(self.matrix)
 
     def _size_landmarks(self) -> None:
         if self.fixed is not None:
@@ -262,6 +274,7 @@ class RegistrationSession(QObject):
         """Keep what was before the last change."""
         self._earlier = [*self._earlier[-_MOST_UNDO:], self._now]
         self._now = self._state()
+        remember_registration(self.group, self.registration())
         self.changed.emit()
 
     def can_undo(self) -> bool:
@@ -279,6 +292,7 @@ class RegistrationSession(QObject):
         self.landmarks.show(self._now.landmarks)
         self._move(self._now.matrix)
         self._refit(move=False)
+        remember_registration(self.group, self.registration())
 
     # -- files ---------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from napari_msiclust.msi.open_file import open_msi_polarities
 from napari_msiclust.msi.tic import tic_steps
 from napari_msiclust.plugin.layers import LayerTuple, stack_layer, tic_layer
 from napari_msiclust.progress import Progress
+from napari_msiclust.reading import ReadingSettings
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ def opening_steps(
             except MsiclustError as error:  # the other polarity may be sound
                 faults.append(error)
                 continue
-            yield stack_layer(images, path, title)
+            sign = file.metadata.polarity
+            polarity = sign if len(files) > 1 and sign != "mixed" else None
+            yield stack_layer(images, path, title, ReadingSettings(polarity=polarity, damaged=damaged))
         if faults:
             raise faults[0]
     finally:

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_msiclust.plugin.current_ion import follow_current_plane
 from napari_msiclust.plugin.layers import KEY
+from napari_msiclust.plugin.projects.restore_bar import RestoreBar
 from napari_msiclust.plugin.workbench.cluster_step import ClusterStep
 from napari_msiclust.plugin.workbench.file_step import FileStep
 from napari_msiclust.plugin.workbench.images_step import ImagesStep
@@ -54,6 +55,7 @@ class Workbench(QWidget):
             QPushButton("Run"), QPushButton("Pause"), QPushButton("Stop")
         )  # fmt: skip
         self.progress_bar, self.status = QProgressBar(), QLabel()
+        self.restore_bar = RestoreBar(napari_viewer, self.workspace)
         self._clock = StageClock()
         self._lay_out()
         self._connect()
@@ -91,6 +93,7 @@ class Workbench(QWidget):
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(4)
         layout.addLayout(top)
+        layout.addWidget(self.restore_bar)
         layout.addWidget(self.steps, stretch=1)
         layout.addLayout(bottom)
         layout.addWidget(self.status)

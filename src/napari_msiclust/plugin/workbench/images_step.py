@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,13 +14,12 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_msiclust.config import ClusterConfig
-from napari_msiclust.msi.extract import Normalization, extract_ion_images
+from napari_msiclust.msi.extract import Normalization
 from napari_msiclust.msi.ion_images import IonImages
-from napari_msiclust.msi.mz_lists import read_mz_list
-from napari_msiclust.msi.open_file import open_msi
 from napari_msiclust.msi.spatial import keep_structured, morans_i
-from napari_msiclust.plugin.layers import KEY, IonDataset, ion_layers
+from napari_msiclust.plugin.layers import KEY, IonDataset, stack_layer
 from napari_msiclust.plugin.workbench.workspace import Workspace
+from napari_msiclust.reading import ReadingSettings
 
 _NONE = "none"
 
@@ -157,33 +157,40 @@ class ImagesStep(QWidget):
         if dataset is None:
             return
         path, listed = dataset.path, str(self.mz_list.value or "")
-        mz_path = Path(listed) if listed not in ("", ".") else None
-        tolerance = self.tolerance.value
-        normalization = None if self.normalization.value == _NONE else self.normalization.value
+        reading = replace(
+            dataset.reading,
+            mz=Path(listed) if listed not in ("", ".") else None,
+            tolerance_ppm=self.tolerance.value,
+            tolerance_da=None,
+            normalization=self.normalization.value,
+            min_structure=None,
+        )
         self.make.setEnabled(False)
         self.said.emit(f"reading {path.name} …")
 
         def read() -> IonImages:
-            ions = None if mz_path is None else read_mz_list(mz_path)
-            with open_msi(path) as file:
-                return extract_ion_images(file, ions, tolerance_ppm=tolerance, normalization=normalization)
+            with reading.opened(path) as file:
+                return reading.images(file)
 
-        self._workspace.background.run("extract", read, lambda images: self._add(images, path), self._failed)
+        self._workspace.background.run(
+            "extract", read, lambda images: self._add(images, path, reading), self._failed
+        )
 
     def _leave_out(self) -> None:
         dataset, least = self._workspace.dataset, self.least_structure.value
         if dataset is not None:
-            images, path = dataset.images, dataset.path
+            images, path, before = dataset.images, dataset.path, dataset.reading
+            highest = least if before.min_structure is None else max(least, before.min_structure)
             self._workspace.background.run(
                 "triage",
                 lambda: keep_structured(images, least),
-                lambda kept: self._add(kept, path),
+                lambda kept: self._add(kept, path, replace(before, min_structure=highest)),
                 self._failed,
             )
 
-    def _add(self, images: IonImages, path: Path) -> None:
+    def _add(self, images: IonImages, path: Path, reading: ReadingSettings) -> None:
         self.make.setEnabled(True)
-        data, settings, kind = ion_layers(images, path)[0]
+        data, settings, kind = stack_layer(images, path, path.stem, reading)
         layer = self._workspace.viewer.add_layer(Layer.create(data, settings, kind))
         self._workspace.choose(layer.metadata[KEY])
         self.said.emit(f"{len(images)} ion images of {path.name}")

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.learning.ion_clustering import Embedding
 from napari_msiclust.plugin.layers import ClusteredIons, IonDataset
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.evidence import Evidence, collect_evidence
+from napari_msiclust.results.exports import SavedResult
 
 
 def belongs_to(clustered: ClusteredIons, dataset: IonDataset) -> bool:
@@ -27,12 +29,13 @@ def reopened_result(
 ) -> ClusterResult | None:
     """The result behind layers that were read from a folder; None if they are of another file.
 
-    What the layers do not hold is left open: the embedding is empty, so that views fall back on the
-    ion images.
+    What the folder does not hold is left open: without an embedding, views fall back on the ion images.
     """
     means, dominant = np.asarray(mean_images, np.float32), np.asarray(dominant_map)
     if not belongs_to(clustered, dataset) or means.shape[1:] != dataset.images.grid.shape:
         return None
+    if clustered.project is not None:
+        return clustered.project.current
     ions = clustered.ions
     centrality = ions["centrality"] if "centrality" in ions else np.zeros(len(ions))
     confidence = pd.to_numeric(ions["confidence"]) if "confidence" in ions else 0.0
@@ -43,19 +46,31 @@ def reopened_result(
     clusters["mean_confidence"] = clusters["cluster"].map(member["confidence"].mean()).fillna(0)
     clusters["dominant_pixels"] = np.bincount(dominant.ravel(), minlength=len(means) + 1)[1:]
     tissue = dominant > 0
+    embedding = Embedding(np.zeros((0, 1), np.float32), "", "", "")
+    embedded = np.empty(0, np.intp)
+    if clustered.saved is not None and clustered.saved.embedding is not None:
+        embedding, embedded = clustered.saved.embedding
     return ClusterResult(
         ions=ions,
         clusters=clusters,
-        embedding=Embedding(np.zeros((0, 1), np.float32), "", "", ""),
-        embedded=np.empty(0, np.intp),
+        embedding=embedding,
+        embedded=embedded,
         mean_images=means,
         dominant_cluster_map=dominant.astype(np.uint16),
         evidence=_pairs_alone(ions),
         history=pd.DataFrame(columns=["stage", "epoch", "loss", "confident_fraction"]),
         grid=dataset.images.with_mask(tissue).grid if tissue.any() else dataset.images.grid,
-        config=ClusterConfig(),
-        provenance={"seconds": {"total": 0.0}},
+        config=_config(clustered.saved),
+        provenance={"seconds": {"total": 0.0}} | (clustered.saved.provenance if clustered.saved else {}),
     )
+
+
+def _config(saved: SavedResult | None) -> ClusterConfig:
+    """The settings of the run; the usual ones where they are not told, or of another version."""
+    try:
+        return ClusterConfig() if saved is None else ClusterConfig.model_validate(saved.run["config"])
+    except (KeyError, ValidationError):
+        return ClusterConfig()
 
 
 def _pairs_alone(ions: pd.DataFrame) -> Evidence:

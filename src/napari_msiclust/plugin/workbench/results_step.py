@@ -22,6 +22,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_msiclust.plugin.layers import ClusteredIons
+from napari_msiclust.plugin.projects.saving import save_project
+from napari_msiclust.plugin.projects.state import histology_of
 from napari_msiclust.plugin.workbench.embedding_panel import EmbeddingPanel
 from napari_msiclust.plugin.workbench.gallery_panel import GalleryPanel
 from napari_msiclust.plugin.workbench.ions_panel import IonsPanel
@@ -52,7 +54,7 @@ class ResultsStep(QWidget):
 
     def __init__(self, viewer: Viewer, workspace: Workspace) -> None:
         super().__init__()
-        self._workspace = workspace
+        self._viewer, self._workspace = viewer, workspace
         self._session: Session | None = None
         self.clusters = ClusterList()
         self.ions, self.gallery, self.embedding = IonsPanel(), GalleryPanel(), EmbeddingPanel()
@@ -331,6 +333,7 @@ class ResultsStep(QWidget):
 
     def _offer_saving(self) -> None:
         menu = QMenu(self)
+        menu.addAction("Project…").triggered.connect(lambda: save_project(self._viewer))
         menu.addAction("Result folder with report…").triggered.connect(self._save_folder)
         menu.addAction("Ion table (CSV)…").triggered.connect(self._save_table)
         menu.popup(self.save.mapToGlobal(self.save.rect().bottomLeft()))
@@ -340,7 +343,8 @@ class ResultsStep(QWidget):
         session = self._session
         if name and session is not None and session.history is not None:
             history, dataset = session.history, session.dataset
-            self._save(lambda: save_result(history, dataset, Path(name)))
+            histology = histology_of(session, self._viewer.layers)
+            self._save(lambda: save_result(history, dataset, Path(name), histology))
 
     def _save_table(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save the ion table", "ions.csv", "CSV (*.csv)")

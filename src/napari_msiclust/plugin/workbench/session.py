@@ -18,6 +18,7 @@ from napari_msiclust.results.corrections import History, Relearning, isotope_lin
 from napari_msiclust.results.dendrogram import split_in
 from napari_msiclust.results.edits import Edit
 from napari_msiclust.results.ion_basis import IonBasis
+from napari_msiclust.results.project.content import Project
 
 Change = Callable[[History], History]
 
@@ -40,6 +41,8 @@ class Session(QObject):
     ----------
     result : ClusterResult
     dataset : IonDataset
+    project : Project, optional
+        What it was opened from: its corrections are gone on with.
     """
 
     ready = Signal()
@@ -47,8 +50,15 @@ class Session(QObject):
     evidence_changed = Signal()
     said = Signal(str)
 
-    def __init__(self, result: ClusterResult, dataset: IonDataset, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        result: ClusterResult,
+        dataset: IonDataset,
+        parent: QObject | None = None,
+        project: Project | None = None,
+    ) -> None:
         super().__init__(parent)
+        self.project = project
         self.dataset = dataset
         self.selection = Selection(self)
         self.background = Background(self)
@@ -57,7 +67,7 @@ class Session(QObject):
         self._learned = result
         self._queue: deque[Change] = deque()
         self._busy = True
-        self.background.run("basis", lambda: _begin(result, dataset), self._begun, self._failed)
+        self.background.run("basis", lambda: _begin(result, dataset, project), self._begun, self._failed)
 
     @property
     def result(self) -> ClusterResult:
@@ -164,5 +174,8 @@ class Session(QObject):
         self._next()
 
 
-def _begin(result: ClusterResult, dataset: IonDataset) -> History:
-    return History.begin(result, IonBasis.of(result, dataset.images))
+def _begin(result: ClusterResult, dataset: IonDataset, project: Project | None) -> History:
+    basis = IonBasis.of(result, dataset.images)
+    if project is None or not project.can_be_undone:
+        return History.begin(result, basis)
+    return project.history(basis)

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.plugin.layers import KEY, ClusteredIons, IonDataset, explanation_layer, result_layers
+from napari_msiclust.plugin.projects.autosaving import Autosaver
 from napari_msiclust.plugin.workbench.background import Background
 from napari_msiclust.plugin.workbench.layer_view import LayerView
 from napari_msiclust.plugin.workbench.reopened import reopened_result
@@ -29,6 +30,7 @@ from napari_msiclust.progress import Progress
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.corrections import Relearning
 from napari_msiclust.results.explanation import Explanation
+from napari_msiclust.results.project.content import Project
 
 # By the identity of the viewer, until its last dock is gone.
 _workspaces: dict[int, Workspace] = {}
@@ -163,7 +165,7 @@ class Workspace(QObject):
                 result = reopened_result(means.data, dominant.data, clustered, dataset)
                 if result is not None:
                     self._dataset = dataset
-                    self._begin(result, dataset, means, dominant)
+                    self._begin(result, dataset, means, dominant, clustered.project)
                     found = True
                     break
         return found
@@ -200,8 +202,18 @@ class Workspace(QObject):
         """The canvas side of a session."""
         return self._layer_views[id(session)]
 
-    def _begin(self, result: ClusterResult, dataset: IonDataset, means: Layer, dominant: Layer) -> None:
-        session = Session(result, dataset, self)
+    def _begin(
+        self,
+        result: ClusterResult,
+        dataset: IonDataset,
+        means: Layer,
+        dominant: Layer,
+        project: Project | None = None,
+        *,
+        fresh: bool = False,
+    ) -> None:
+        session = Session(result, dataset, self, project)
+        Autosaver(session, self.viewer.layers, fresh=fresh)
         for earlier in [one for one in self._sessions if one.dataset is dataset]:
             self._drop(earlier)
         self._sessions.append(session)
@@ -293,7 +305,7 @@ class Workspace(QObject):
             return
         means, dominant = (Layer.create(*layer) for layer in result_layers(result, dataset))
         self._dataset = dataset
-        self._begin(result, dataset, means, dominant)
+        self._begin(result, dataset, means, dominant, fresh=True)
         self.viewer.add_layer(means)
         self.viewer.add_layer(dominant)
         self.session_changed.emit()

@@ -1,0 +1,1 @@
+"""Projects in napari: saved, opened, kept as one works."""

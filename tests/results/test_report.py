@@ -143,6 +143,24 @@ def test_clusters_lie_where_the_registration_puts_them(
     assert "3.2 µm apart" in text or "3.3 µm apart" in text
 
 
+def test_the_number_of_clusters_is_explained(tissue_result: ClusterResult, tissue_images: IonImages) -> None:
+    run = run_record(tissue_result, SOURCE)
+    clusters = len(tissue_result.clusters)
+    plain = render_report(tissue_result, tissue_images, run)
+    assert "Why this number" not in plain
+    run["cluster_counts"] = [
+        {"clusters": k, "silhouette": 0.5, "stability": 0.5, "eigengap": 0.1} for k in range(2, 9)
+    ]
+    run["cluster_agreement"] = np.eye(clusters).tolist()
+    run["notes"] = [f"{clusters} clusters: fewest with a <silhouette>", "something else"]
+    text = render_report(tissue_result, tissue_images, run)
+    assert f"{clusters} clusters: fewest with a &lt;silhouette&gt;." in text
+    assert "Which clusters are nearly one" in text
+    assert "Which clusters are nearly one" not in render_report(
+        tissue_result, tissue_images, run | {"corrections": {"ions": {}, "edits": []}}
+    )
+
+
 def test_it_prints_well(text: str) -> None:
     style = text[text.index("@media print") : text.index("</style>")]
     for rule in ("break-inside: avoid", "max-height: none", "table-header-group", "print-color-adjust"):

@@ -63,9 +63,7 @@ def training_set(images: IonImages, config: ClusterConfig, side: int | None = No
         Fewer than two ions are left.
     """
     structure = structure_scores(images)
-    if config.tissue == "estimate" and np.array_equal(images.grid.mask, images.grid.acquired):
-        shaped = structured(structure, config.triage)
-        images = images.with_mask(estimate_tissue(images, config.hotspot_quantile, shaped))
+    images = on_tissue(images, config, structure)
     stack, mask = images.training_stack(side or _side(images, config), config.hotspot_quantile)
     has_signal: npt.NDArray[np.bool_] = stack.max(axis=(1, 2)) > 0
     bins = set_aside_empty(triage(images, config.triage, structure=structure), has_signal)
@@ -76,6 +74,20 @@ def training_set(images: IonImages, config: ClusterConfig, side: int | None = No
             fix="check the m/z list and the tolerance, or switch bins of the triage off",
         )
     return TrainingSet(images, bins, used, stack[used], mask)
+
+
+def on_tissue(images: IonImages, config: ClusterConfig, structure: npt.NDArray[np.float64]) -> IonImages:
+    """The images with their tissue: as given, or estimated where that is wanted and none was given.
+
+    Parameters
+    ----------
+    structure : ndarray of shape (N,)
+        As `structure_scores` gives it.
+    """
+    if config.tissue != "estimate" or not np.array_equal(images.grid.mask, images.grid.acquired):
+        return images
+    shaped = structured(structure, config.triage)
+    return images.with_mask(estimate_tissue(images, config.hotspot_quantile, shaped))
 
 
 def _side(images: IonImages, config: ClusterConfig) -> int:

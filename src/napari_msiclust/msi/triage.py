@@ -79,10 +79,20 @@ def triage(
     """
     if mask is not None:
         images = images.with_mask(mask)
+    return assigned_bins(triage_scores(images, config, structure), config)
+
+
+def triage_scores(images: IonImages, config: TriageConfig, structure: Floats | None = None) -> pd.DataFrame:
+    """What decides on the bins of N ions, one column each; of `config` only what a duplicate is."""
     scores = pd.concat([_scores(block, images.grid.on_tissue) for block in _value_blocks(images)])
     scores = scores.reset_index(drop=True)
     scores.insert(1, "structure_z", structure_scores(images) if structure is None else structure)
     scores["duplicate_of"] = _duplicate_of(images, config)
+    return scores
+
+
+def assigned_bins(scores: pd.DataFrame, config: TriageConfig) -> pd.DataFrame:
+    """Bins of N ions by their scores, as `triage` returns them."""
     return pd.concat([_bins(scores, config), scores], axis=1)[list(COLUMNS)]
 
 
@@ -149,7 +159,7 @@ def _duplicate_of(images: IonImages, config: TriageConfig) -> Floats:
     """
     mz = images.mz
     found = np.full(len(mz), np.nan)
-    if not config.duplicate or len(mz) < 2:
+    if len(mz) < 2:
         return found
     last = np.searchsorted(mz, mz * (1 + config.duplicate_ppm * 1e-6), side="right")
     brightness = images.with_mask(images.grid.acquired).mean_intensity()

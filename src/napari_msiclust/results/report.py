@@ -21,6 +21,7 @@ from napari_msiclust.msi.attributes import spatial_attributes
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import DOMINANT_MAP_MEANING, ClusterResult
 from napari_msiclust.results.colors import colors_of
+from napari_msiclust.results.figures import as_svg, count_curves, merge_tree
 from napari_msiclust.results.overlay import Histology, overlay_pictures
 from napari_msiclust.results.scale_bar import round_length
 from napari_msiclust.results.surrogate import fit_surrogate
@@ -71,6 +72,8 @@ def render_report(
         dominant_map=_dominant_png(result, colors),
         curves=_curves_svg(result.history),
         confidence=_confidence_svg(result.ions),
+        counts=count_curves(run.get("cluster_counts") or (), len(run.get("cluster_agreement") or ())),
+        tree=_tree(result, run),
         in_words=surrogate.sentence(),
         clusters=[
             _cluster_entry(result, images, row, to_hex(color))
@@ -85,6 +88,15 @@ def render_report(
         columns=list(result.ions.columns),
         ions=result.ions.to_dict("records"),
         pixelated=max(result.grid.shape) < 400,
+    )
+
+
+def _tree(result: ClusterResult, run: dict[str, Any]) -> str:
+    """Dendrogram of the clusters as learned; empty after corrections, which change what a cluster is."""
+    if "corrections" in run:
+        return ""
+    return merge_tree(
+        run.get("cluster_agreement") or (), [f"cluster {number}" for number in result.clusters["cluster"]]
     )
 
 
@@ -221,19 +233,12 @@ def _curves_svg(history: pd.DataFrame) -> str:
             other.plot(np.arange(len(rows)) + 1, rows["confident_fraction"], color="#D55E00", lw=1)
             other.set(ylabel="confident fraction", ylim=(0, 1.02))
             other.yaxis.label.set_color("#D55E00")
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def _confidence_svg(ions: pd.DataFrame) -> str:
     figure = Figure(figsize=(3.6, 2.4), layout="constrained")
     axes = figure.add_subplot()
     axes.hist(ions.loc[ions["cluster"] > 0, "confidence"], bins=25, range=(0, 1), color="#009E73")
-    axes.set(xlabel="confidence (largest class probability)", ylabel="ions")
-    return _svg(figure)
-
-
-def _svg(figure: Figure) -> str:
-    stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None})
-    text = stream.getvalue()
-    return text[text.index("<svg") :]
+    axes.set(xlabel="confidence", ylabel="ions")
+    return as_svg(figure)

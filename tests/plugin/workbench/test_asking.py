@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_msiclust.msi.ion_images import IonImages
@@ -218,9 +219,7 @@ def test_the_first_steps_tell_of_the_file(qtbot: QtBot, opened: Viewer, dock: Wo
     bar = dock.steps.tabBar()
     user.click(bar, bar.tabRect(1).center())
     assert "24 ion images" in dock.images_step.summary.text()
-    user.wait(lambda: "of 24 ion images" in dock.images_step.counts.text())
-    dock.images_step.least_structure.value = 0.99
-    assert dock.images_step.counts.text().startswith("24 of 24")
+    user.wait(lambda: "24 of 24 ion images take part" in dock.images_step.counts.text())
     dock.images_step.normalization.value = "tic"
     user.click(dock.images_step.make)
     user.wait(lambda: dock.data_box.count() == 2)
@@ -243,3 +242,39 @@ def test_the_regions_that_count_for_a_cluster(user: User) -> None:
     tissue = user.session.result.grid.mask  # type: ignore[union-attr]
     assert np.isnan(layer.data[:, ~tissue]).all()
     user.wait_idle()
+
+
+def test_bins_follow_thresholds_and_switches(qtbot: QtBot, opened: Viewer, dock: Workbench) -> None:
+    user, step = User(qtbot, opened, dock), dock.images_step
+    user.click(dock.steps.tabBar(), dock.steps.tabBar().tabRect(1).center())
+    user.wait(lambda: "24 of 24" in step.counts.text())
+    step.least_pixels.value = 100
+    assert "24 sparse" in step.counts.text()
+    assert step.bins["sparse"].text() == "sparse: 24"
+    box = step.bins["sparse"]
+    user.click(box, QPoint(8, box.height() // 2))
+    assert "24 of 24 ion images take part" in step.counts.text()
+    assert step.settings()["triage"].sparse is False
+
+
+def test_the_tissue_can_be_painted(qtbot: QtBot, opened: Viewer, dock: Workbench) -> None:
+    user, step = User(qtbot, opened, dock), dock.images_step
+    layer = dock.workspace.dataset_layer
+    assert layer is not None
+    painted = np.zeros(layer.data.shape[-2:], np.uint8)
+    opened.add_labels(painted, name="tissue", scale=layer.scale[-2:], units=layer.units[-2:])
+    region = opened.layers["tissue"]
+    step.tissue.value = region
+    assert "no pixel" in step.counts.text() or "covers" in step.counts.text()
+    user.click(dock.run_button)
+    assert dock.run_button.isEnabled()  # nothing began
+    half = painted.copy()
+    half[:, : half.shape[1] // 2] = 1
+    region.data = half
+    images = step.images()
+    assert images is not None
+    assert images.grid.mask.sum() == (images.grid.acquired & (half > 0)).sum()
+    assert step.settings()["tissue"] == "acquired"
+    opened.layers.remove("tissue")
+    assert step.tissue.value == "estimate"
+    user.wait(lambda: "of 24" in step.counts.text())

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_msiclust.errors import InputError
 from napari_msiclust.plugin.current_ion import follow_current_plane
 from napari_msiclust.plugin.layers import KEY
 from napari_msiclust.plugin.projects.restore_bar import RestoreBar
@@ -147,19 +148,23 @@ class Workbench(QWidget):
 
     def run(self) -> None:
         """Cluster the chosen data."""
-        if self.workspace.dataset is None:
-            show_info(_OPEN_FIRST)
-            self._say(_OPEN_FIRST)
-            return
         try:
             config = self.cluster_step.config(**self.images_step.settings())
+            images = self.images_step.images()
         except ValidationError as error:
             show_error(f"The settings do not fit: {error.errors()[0]['msg']}")
+            return
+        except InputError as error:
+            show_error(str(error))
+            return
+        if images is None:
+            show_info(_OPEN_FIRST)
+            self._say(_OPEN_FIRST)
             return
         self._clock = StageClock()
         self.steps.setCurrentWidget(self.steps.widget(STEPS.index("3 Cluster")))
         self.status.setText("starting …")
-        self.workspace.start(config)
+        self.workspace.start(images, config)
 
     def stop(self) -> None:
         """Ask the run to end; it does before its next batch."""

@@ -8,24 +8,44 @@ from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from magicgui.widgets import ComboBox, Container, FileEdit, FloatSpinBox
-from napari.layers import Layer
+from napari.layers import Labels, Layer, Shapes
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QGroupBox, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QGroupBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_msiclust.config import ClusterConfig
+from napari_msiclust.config import ClusterConfig, TriageConfig
+from napari_msiclust.errors import InputError
 from napari_msiclust.msi.extract import Normalization
 from napari_msiclust.msi.ion_images import IonImages
-from napari_msiclust.msi.spatial import keep_structured, morans_i
+from napari_msiclust.msi.training_set import on_tissue
+from napari_msiclust.msi.triage import (
+    DUPLICATE,
+    OFF_TISSUE,
+    SPARSE,
+    STRUCTURELESS,
+    assigned_bins,
+    bin_counts,
+    structure_scores,
+    triage_scores,
+)
 from napari_msiclust.plugin.layers import KEY, IonDataset, stack_layer
+from napari_msiclust.plugin.workbench.background import Background
+from napari_msiclust.plugin.workbench.geometry import region_of
 from napari_msiclust.plugin.workbench.workspace import Workspace
 from napari_msiclust.reading import ReadingSettings
 
 _NONE = "none"
+_BINS = {  # name of the bin: its switch in the settings, and what it is in the user's words
+    SPARSE: ("sparse", "signal in next to no pixel"),
+    STRUCTURELESS: ("structureless", "pixels that might as well be shuffled: noise"),
+    OFF_TISSUE: ("off_tissue", "brighter beside the tissue than on it, as of a matrix"),
+    DUPLICATE: ("duplicate", "second images of the same peak"),
+}
 
 
 class ImagesStep(QWidget):
-    """Peaks and normalisation, tissue and hotspots, and ions without structure.
+    """Peaks and normalisation, tissue and hotspots, and the ions that take no part.
 
     Parameters
     ----------
@@ -37,12 +57,18 @@ class ImagesStep(QWidget):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
         self._workspace = workspace
-        self._structure: npt.NDArray[np.float64] | None = None
+        self._background = Background(self)
         self._looked_at: IonDataset | None = None
+        self._structure: npt.NDArray[np.float64] | None = None
+        self._scores: pd.DataFrame | None = None
         self._make_forms()
-        self.make, self.leave_out = QPushButton("Make ion images"), QPushButton("Leave them out")
+        self.make = QPushButton("Make ion images")
         self.make.setToolTip("read the file again with these settings; a new layer is added")
-        self.leave_out.setToolTip("make a new stack without the ions that look like noise; the old one stays")
+        self.bins = {name: QCheckBox(name) for name in _BINS}
+        for name, box in self.bins.items():
+            box.setChecked(True)
+            box.setToolTip(f"{_BINS[name][1]}; unticked, they are clustered, too")
+            box.toggled.connect(self._count)
         self.summary, self.counts = QLabel(), QLabel()
         for label in (self.summary, self.counts):
             label.setWordWrap(True)
@@ -51,17 +77,20 @@ class ImagesStep(QWidget):
         for title, parts in (
             ("Ion images from the file", (self.source.native, self.make)),
             ("For clustering", (self.preparation.native,)),
-            ("Ions that look like noise", (self.triage.native, self.counts, self.leave_out)),
+            ("Ions that take no part", (*self.bins.values(), self.thresholds.native, self.counts)),
         ):
-            box = QGroupBox(title)
-            inside = QVBoxLayout(box)
+            group = QGroupBox(title)
+            inside = QVBoxLayout(group)
             for part in parts:
                 inside.addWidget(part)
-            layout.addWidget(box)
+            layout.addWidget(group)
         layout.addStretch(1)
         self.make.clicked.connect(self._make)
-        self.leave_out.clicked.connect(self._leave_out)
-        self.least_structure.changed.connect(self._count)
+        for field in (self.least_pixels, self.significance, self.least_contrast):
+            field.changed.connect(self._count)
+        self.tissue.changed.connect(self._score)
+        workspace.layers_changed.connect(self._list_regions)
+        self._list_regions()
         self.refresh()
 
     def _make_forms(self) -> None:
@@ -102,27 +131,86 @@ class ImagesStep(QWidget):
             tooltip=fields["hotspot_quantile"].description,
         )
         self.preparation = _form(self.tissue, self.hotspots)
-        self.least_structure = FloatSpinBox(
-            label="least Moran's I",
-            value=0.05,
+        usual = TriageConfig()
+        about = TriageConfig.model_fields
+        self.least_pixels = FloatSpinBox(
+            label="least pixels (%)",
+            value=100 * usual.min_pixel_fraction,
+            min=0,
+            max=100,
+            step=0.1,
+            tooltip=about["min_pixel_fraction"].description,
+        )
+        self.significance = FloatSpinBox(
+            label="chance of noise",
+            value=usual.significance,
+            min=1e-6,
+            max=0.4,
+            step=0.005,
+            tooltip=about["significance"].description,
+        )
+        self.least_contrast = FloatSpinBox(
+            label="least contrast",
+            value=usual.min_contrast,
             min=-1,
             max=1,
-            step=0.01,
-            tooltip="how alike neighbouring pixels are: about 0 for noise, near 1 for smooth images",
+            step=0.05,
+            tooltip=about["min_contrast"].description,
         )
-        self.triage = _form(self.least_structure)
+        self.thresholds = _form(self.least_pixels, self.significance, self.least_contrast)
 
     def settings(self) -> dict[str, Any]:
         """The fields of the configuration that are set here."""
-        return {"tissue": self.tissue.value, "hotspot_quantile": self.hotspots.value}
+        tissue = self.tissue.value if isinstance(self.tissue.value, str) else "acquired"
+        return {"tissue": tissue, "hotspot_quantile": self.hotspots.value, "triage": self._triage()}
+
+    def images(self) -> IonImages | None:
+        """The chosen ion images, with the tissue that a layer gives.
+
+        Raises
+        ------
+        InputError
+            The layer covers no pixel.
+        """
+        dataset, layer = self._workspace.dataset, self._workspace.dataset_layer
+        if dataset is None or layer is None or isinstance(self.tissue.value, str):
+            return None if dataset is None else dataset.images
+        point = self._workspace.viewer.dims.point
+        return dataset.images.with_mask(region_of(self.tissue.value, layer, dataset.images.grid.shape, point))
+
+    def _triage(self) -> TriageConfig:
+        switches = {_BINS[name][0]: box.isChecked() for name, box in self.bins.items()}
+        return TriageConfig(
+            min_pixel_fraction=self.least_pixels.value / 100,
+            significance=self.significance.value,
+            min_contrast=self.least_contrast.value,
+            **switches,
+        )
+
+    def _list_regions(self) -> None:
+        """Offer the layers that can tell what is tissue."""
+        fields = ClusterConfig.model_fields
+        own = {id(layer) for layer in self._workspace.result_layers()}
+        regions = [
+            (f"layer: {layer.name}", layer)
+            for layer in self._workspace.viewer.layers
+            if isinstance(layer, Labels | Shapes) and id(layer) not in own
+        ]
+        before = self.tissue.value
+        with self.tissue.changed.blocked():
+            self.tissue.choices = [
+                *((name, name) for name in get_args(fields["tissue"].annotation)),
+                *regions,
+            ]
+        if self.tissue.value is not before:
+            self._score()
 
     def refresh(self) -> None:
-        """Show the chosen data; their structure is measured beside the window."""
+        """Show the chosen data; what takes no part is found beside the window."""
         dataset = self._workspace.dataset
-        for button in (self.make, self.leave_out):
-            button.setEnabled(dataset is not None)
+        self.make.setEnabled(dataset is not None)
         if dataset is None:
-            self._looked_at, self._structure = None, None
+            self._looked_at, self._scores = None, None
             self.summary.setText("Open a file first.")
             self.counts.setText("")
             return
@@ -132,25 +220,50 @@ class ImagesStep(QWidget):
         images = dataset.images
         low, high = (float(images.mz[0]), float(images.mz[-1])) if len(images) else (0.0, 0.0)
         self.summary.setText(f"<b>{len(images)} ion images</b>, m/z {low:.2f} to {high:.2f}")
+        self._score()
+
+    def _score(self) -> None:
+        """Find the scores of all ions for the tissue that is chosen."""
+        dataset = self._looked_at
+        self._scores = None
+        if dataset is None:
+            return
         self.counts.setText("counting …")
-        self._workspace.background.run(
-            "structure",
-            lambda: morans_i(images.values, images.grid),
-            lambda structure: self._measured(dataset, structure),
-            self.counts.setText,
+        try:
+            images = self.images()
+        except InputError as error:
+            self.counts.setText(str(error))
+            return
+        settings = ClusterConfig(**self.settings())
+        known = self._structure
+
+        def score() -> tuple[npt.NDArray[np.float64], pd.DataFrame]:
+            assert images is not None
+            structure = structure_scores(images) if known is None else known
+            tissue = on_tissue(images, settings, structure)
+            return structure, triage_scores(tissue, settings.triage, structure)
+
+        self._background.run(
+            "triage", score, lambda found: self._scored(dataset, *found), self.counts.setText
         )
 
-    def _measured(self, dataset: IonDataset, structure: npt.NDArray[np.float64]) -> None:
+    def _scored(self, dataset: IonDataset, structure: npt.NDArray[np.float64], scores: pd.DataFrame) -> None:
         if dataset is self._looked_at:
-            self._structure = structure
+            self._structure, self._scores = structure, scores
             self._count()
 
     def _count(self) -> None:
-        if self._structure is None:
+        """Tell how many ions each bin holds with the thresholds as they are."""
+        if self._scores is None:
             return
-        below = int((self._structure < self.least_structure.value).sum())
-        self.counts.setText(f"{below} of {len(self._structure)} ion images have no more structure than that.")
-        self.leave_out.setEnabled(0 < below < len(self._structure))
+        settings = self._triage()
+        whole = settings.model_copy(update={switch: True for switch, _ in _BINS.values()})
+        counts = assigned_bins(self._scores, whole)["bin"].value_counts()
+        for name, box in self.bins.items():
+            box.setText(f"{name}: {counts.get(name, 0)}")
+        bins = assigned_bins(self._scores, settings)
+        left = int((bins["bin"] == "").sum())
+        self.counts.setText(f"{left} of {len(bins)} ion images take part; set aside: {bin_counts(bins)}.")
 
     def _make(self) -> None:
         dataset = self._workspace.dataset
@@ -172,21 +285,7 @@ class ImagesStep(QWidget):
             with reading.opened(path) as file:
                 return reading.images(file)
 
-        self._workspace.background.run(
-            "extract", read, lambda images: self._add(images, path, reading), self._failed
-        )
-
-    def _leave_out(self) -> None:
-        dataset, least = self._workspace.dataset, self.least_structure.value
-        if dataset is not None:
-            images, path, before = dataset.images, dataset.path, dataset.reading
-            highest = least if before.min_structure is None else max(least, before.min_structure)
-            self._workspace.background.run(
-                "triage",
-                lambda: keep_structured(images, least),
-                lambda kept: self._add(kept, path, replace(before, min_structure=highest)),
-                self._failed,
-            )
+        self._background.run("extract", read, lambda images: self._add(images, path, reading), self._failed)
 
     def _add(self, images: IonImages, path: Path, reading: ReadingSettings) -> None:
         self.make.setEnabled(True)

@@ -10,6 +10,7 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Signal
 
 from napari_msiclust.config import ClusterConfig
+from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.plugin.layers import KEY, ClusteredIons, IonDataset, explanation_layer, result_layers
 from napari_msiclust.plugin.projects.autosaving import Autosaver
 from napari_msiclust.plugin.workbench.background import Background
@@ -171,7 +172,7 @@ class Workspace(QObject):
         return found
 
     def _opened_results(self) -> list[tuple[Image, Labels, ClusteredIons]]:
-        known = {layer for view in self._layer_views.values() for layer in view.layers}
+        known = set(self.result_layers())
         fresh = [layer for layer in self.viewer.layers if layer not in known]
         pairs = []
         for means in fresh:
@@ -229,6 +230,10 @@ class Workspace(QObject):
         self._sessions.remove(session)
         session.deleteLater()
 
+    def result_layers(self) -> list[Layer]:
+        """The layers of all results that are looked at."""
+        return [layer for view in self._layer_views.values() for layer in view.layers]
+
     # -- run -----------------------------------------------------------------------------------
 
     @property
@@ -236,10 +241,9 @@ class Workspace(QObject):
         """Whether a run is under way."""
         return self._run is not None
 
-    def start(self, config: ClusterConfig) -> None:
-        """Cluster the chosen ion images."""
-        if self._dataset is not None:
-            self._start(clustering_run(self._dataset.images, config))
+    def start(self, images: IonImages, config: ClusterConfig) -> None:
+        """Cluster the chosen ion images, given with their tissue."""
+        self._start(clustering_run(images, config))
 
     def relearn(self) -> None:
         """Train the network of the result that is looked at further on its corrections."""

@@ -22,9 +22,10 @@ from napari_msiclust.results.project.container import (
     refused,
     sha256,
 )
-from napari_msiclust.results.project.content import Project, project_files, project_from
+from napari_msiclust.results.project.content import Project, project_files
 from napari_msiclust.results.project.formats import json_bytes
 from napari_msiclust.results.project.links import Link
+from napari_msiclust.results.project.loading import project_from
 from napari_msiclust.results.project.manifest import Entry, Manifest, parse_manifest
 from napari_msiclust.results.project.names import MANIFEST, SUFFIX
 from napari_msiclust.results.project.saving import Content, size_and_chunks, write_file, write_folder

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -291,6 +292,30 @@ def test_the_real_sample_opens_with_its_stain(shared_data: Path, qtbot: QtBot, v
     _wait_for_end(qtbot, viewer.window.dock_widgets[NAME])
     assert opened == ["H&E (not registered)"]
     assert _names(viewer) == ["H&E (not registered)", "prostate_example ions", "prostate_example TIC"]
+
+
+def test_the_window_lives_while_a_sample_is_fetched(
+    shared_data: Path, qtbot: QtBot, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks: list[int] = []
+    clock = QTimer(interval=20)
+    clock.timeout.connect(lambda: ticks.append(threading.get_ident()))
+
+    def fetch(name: str, out: Path) -> Path:
+        assert threading.get_ident() != threading.main_thread().ident
+        before, end = len(ticks), time.monotonic() + 10
+        while len(ticks) < before + 3 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert len(ticks) >= before + 3  # the window's thread went on
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.symlink_to((shared_data / name).resolve())
+        return out
+
+    monkeypatch.setattr("napari_msiclust.plugin.samples.make_sample", fetch)
+    clock.start()
+    QTimer.singleShot(0, lambda: viewer.open_sample(PLUGIN, "msight"))
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=MS)
+    _wait_for_end(qtbot, viewer.window.dock_widgets[NAME])
 
 
 def test_planes_have_a_slider_of_their_own(qtbot: QtBot, viewer: Viewer, drop: Drop, tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import tempfile
 from pathlib import Path
 
 import tifffile
+from napari.utils import progress
 
 from napari_msiclust.msi.cache import cache_folder
 from napari_msiclust.msi.extract import extract_ion_images
 from napari_msiclust.msi.imzml import open_imzml
+from napari_msiclust.plugin.event_loop import while_window_lives
 from napari_msiclust.plugin.layers import LayerTuple, ion_layers
 from napari_msiclust.plugin.readers import read_imzml_layers
 from napari_msiclust.sample import MAIN_FILES, make_sample
@@ -32,7 +34,8 @@ def real_tissue() -> list[LayerTuple]:
     folder = cache_folder() / "samples" / "msight"
     path = folder / MAIN_FILES["msight"]
     if not path.exists():
-        make_sample("msight", folder)
+        with progress(desc="fetching prostate tissue"):
+            while_window_lives(lambda: make_sample("msight", folder))
     stain = tifffile.imread(folder / "prostate_he_example.tif", is_ome=False)
     layers = read_imzml_layers(str(path))
     return [(stain, _stain_settings(), "image"), *layers]

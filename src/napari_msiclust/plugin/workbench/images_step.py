@@ -12,7 +12,16 @@ import pandas as pd
 from magicgui.widgets import ComboBox, Container, FileEdit, FloatSpinBox
 from napari.layers import Labels, Layer, Shapes
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QGroupBox, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QGridLayout,
+    QGroupBox,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_msiclust.config import ClusterConfig, TriageConfig
 from napari_msiclust.errors import InputError
@@ -77,7 +86,7 @@ class ImagesStep(QWidget):
         for title, parts in (
             ("Ion images from the file", (self.source.native, self.make)),
             ("For clustering", (self.preparation.native,)),
-            ("Ions that take no part", (*self.bins.values(), self.thresholds.native, self.counts)),
+            ("Ions that take no part", (self._switches(), self.thresholds.native, self.counts)),
         ):
             group = QGroupBox(title)
             inside = QVBoxLayout(group)
@@ -92,6 +101,15 @@ class ImagesStep(QWidget):
         workspace.layers_changed.connect(self._list_regions)
         self._list_regions()
         self.refresh()
+
+    def _switches(self) -> QWidget:
+        """The boxes of the bins, two in a row."""
+        switches = QWidget()
+        grid = QGridLayout(switches)
+        grid.setContentsMargins(0, 0, 0, 0)
+        for place, box in enumerate(self.bins.values()):
+            grid.addWidget(box, place // 2, place % 2)
+        return switches
 
     def _make_forms(self) -> None:
         fields = ClusterConfig.model_fields

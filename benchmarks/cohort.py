@@ -1,11 +1,11 @@
 """Whether a cohort finds in two parts of a tissue what one clustering finds in the whole.
 
-The tissue is cut in two along its longer side, the second part is turned by 90 degrees and its intensities are
-multiplied by a number, and the parts are clustered jointly. Reported is the share of the ions with the same
-cluster as in the whole, clusters matched one to one, over the ions that both put into a cluster and over all
-ions (in the same cluster, or in none in both). Two clusterings of the whole with other random numbers say how
-much of the disagreement is none of the cutting. Runs whose folder is there already are not repeated. Data
-folder: MSICLUST_TEST_DATA, default ../shared/data.
+The tissue is cut in two along its longer side, the second part is turned by 90 degrees and its intensities
+are multiplied by a number, and the parts are clustered jointly. Reported is the share of the ions with the
+same cluster as in the whole, clusters matched one to one, over the ions that both put into a cluster and
+over all ions (in the same cluster, or in none in both). Two clusterings of the whole with other random
+numbers say how much of the disagreement is none of the cutting. Runs whose folder is there already are not
+repeated. Data folder: MSICLUST_TEST_DATA, default ../shared/data.
 
 usage: python benchmarks/cohort.py --out DIR [--file FILE.imzML] [--clusters 10] [--seeds 0,1] [--factor 7.3]
 """
@@ -59,7 +59,7 @@ def halves(images: IonImages, factor: float) -> list[Section]:
 
 
 def agreement(one: Labels, other: Labels) -> tuple[float, float, int]:
-    """Share of ions with the same cluster where both have one, the same over all ions, and how many both have."""
+    """Share of the ions with the same cluster, of those in both and of all; how many are in both."""
     table = np.zeros((one.max() + 1, other.max() + 1))
     np.add.at(table, (one, other), 1)
     inner = table[1:, 1:]

@@ -40,11 +40,27 @@ def test_sections_of_another_intensity_scale_come_to_one(tissue_images: IonImage
 
 
 def test_the_scale_does_not_follow_ions_that_really_differ() -> None:
-    gains = np.array([1, 1, 1, 1, 1, 50, 80.0])
+    gains = np.array([1, 1, 1, 1, 4, 50, 80.0])
     mz = 100.0 + np.arange(7)
     values = np.ones((7, 12))
     cohort = joined(block(mz, values), block(mz, 3 * gains[:, None] * values))
     assert cohort.scale[1] / cohort.scale[0] == pytest.approx(3, rel=1e-6)
+    ratio = cohort.gain[1] / cohort.gain[0]
+    np.testing.assert_allclose(ratio, [1, 1, 1, 1, 4, 9, 9], rtol=1e-6)  # threefold either way at most
+    level = np.sqrt(cohort.images.values[4])
+    assert level[cohort.mosaic.pixels(0)].mean() == pytest.approx(level[cohort.mosaic.pixels(1)].mean())
+
+
+def test_ions_without_signal_do_not_disturb_the_scale() -> None:
+    mz = 100.0 + np.arange(4)
+    values = np.ones((4, 12))
+    values[1] = 0
+    cohort = joined(block(mz, values), block(mz, 3 * np.ones((4, 12))))
+    assert cohort.scale[1] / cohort.scale[0] == pytest.approx(3, rel=1e-6)
+    assert cohort.gain[:, 1].tolist() == [1, 1]
+    nothing = joined(block(mz, np.zeros((4, 12))), block(mz))
+    assert nothing.scale.tolist() == [1, 1]
+    assert np.isfinite(nothing.images.values).all()
 
 
 def test_the_scale_needs_no_ion_that_all_sections_share() -> None:
@@ -122,4 +138,5 @@ def test_values_that_are_no_number_count_as_nothing() -> None:
     values = np.full((1, 12), 2.0)
     values[0, :3] = [np.nan, np.inf, -1]
     cohort = joined(block([100], values), block([100], np.full((1, 12), 2.0)))
-    assert cohort.images.values[0, :4].tolist() == [0, 0, 0, 2]
+    assert cohort.images.values[0, :3].tolist() == [0, 0, 0]
+    assert cohort.images.values[0, 3] > 0

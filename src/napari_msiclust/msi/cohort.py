@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,10 +17,10 @@ from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.ion_list import DEFAULT_TOLERANCE, Tolerance
 from napari_msiclust.msi.ion_matching import match_ions
 from napari_msiclust.msi.mosaic import Mosaic
+from napari_msiclust.msi.section_scale import section_scale
 from napari_msiclust.msi.training_set import TrainingSet, judged, prepared
 
 _SAME_SIZE = 0.01  # relative difference of two pixel sizes that counts as none
-_POLISHES = 20
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,7 +46,9 @@ class Cohort:
     rows : ndarray of int, shape (S, N)
         Row of each joint ion in each section; -1 where the section lacks it.
     scale : ndarray of float64, shape (S,)
-        What the intensities of each section were divided by.
+        What the intensities of each section were divided by (`section_scale`).
+    gain : ndarray of float64, shape (S, N)
+        What those of each ion in each section were divided by on top of that.
     mosaic : Mosaic
     images : IonImages
         The N joint ions on the mosaic. An ion that a section lacks is even there: at its mean, so that it
@@ -58,6 +59,7 @@ class Cohort:
     bins: tuple[pd.DataFrame, ...]
     rows: npt.NDArray[np.intp]
     scale: Floats
+    gain: Floats
     mosaic: Mosaic
     images: IonImages
 
@@ -121,18 +123,19 @@ def cohort_of(
     _check_shared([one.name for one in sections], rows, tolerance)
     with_tissue, bins = zip(*(judged(one.images, config) for one in sections), strict=True)
     tops = [_tops(images, config.hotspot_quantile) for images in with_tissue]
-    scale = _section_scale(rows, tops)
+    roots = [_mean_roots(images, top) for images, top in zip(with_tissue, tops, strict=True)]
+    scale, gain = section_scale(rows, roots)
     mosaic = Mosaic.of([images.grid for images in with_tissue])
     images = IonImages(
         mz=_mean_mz(rows, with_tissue),
-        values=_joint_values(rows, with_tissue, tops, scale, mosaic),
+        values=_joint_values(rows, with_tissue, tops, scale[:, None] * gain, mosaic),
         grid=mosaic.grid,
         names=_first_names(rows, with_tissue),
         columns=_first_columns(rows, with_tissue),
         polarity=next((one.polarity for one in with_tissue if one.polarity), None),
     )
     named = tuple(replace(one, images=own) for one, own in zip(sections, with_tissue, strict=True))
-    return Cohort(named, tuple(bins), rows, scale, mosaic, images)
+    return Cohort(named, tuple(bins), rows, scale, gain, mosaic, images)
 
 
 def check_comparable(sections: Iterable[tuple[str, PixelGrid, str | None]]) -> None:
@@ -198,29 +201,15 @@ def _clean(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return clean
 
 
-def _section_scale(rows: npt.NDArray[np.intp], tops: Sequence[Floats]) -> Floats:
-    """Intensity scale of each section (S,), from the ions that sections share; geometric mean 1.
-
-    Logarithms of intensities are a section's level plus an ion's, found by median polish (Tukey 1977), so
-    that ions that really differ between sections do not matter.
-    """
-    level = np.full(rows.shape, np.nan)
-    for number, top in enumerate(tops):
-        held = rows[number] >= 0
-        with np.errstate(divide="ignore"):
-            level[number, held] = np.log(top[rows[number, held]])
-    level[~np.isfinite(level)] = np.nan
-    level = level[:, np.isfinite(level).sum(axis=0) > 1]
-    section = np.zeros(len(rows))
-    if not level.size:
-        return np.ones(len(rows))
-    for _ in range(_POLISHES):
-        ion = np.nanmedian(level - section[:, None], axis=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a section whose shared ions are all empty
-            section = np.nan_to_num(np.nanmedian(level - ion, axis=1))
-    scale: Floats = np.exp(section - section.mean())
-    return scale
+def _mean_roots(images: IonImages, tops: Floats) -> Floats:
+    """Mean square root of the on-tissue intensities of each ion (N,), hotspots clipped."""
+    on_tissue = images.grid.on_tissue
+    return np.array(
+        [
+            np.sqrt(np.minimum(_clean(values)[on_tissue], np.float32(top))).mean(dtype=np.float64)
+            for values, top in zip(images.values, tops, strict=True)
+        ]
+    )
 
 
 def _joint_values(
@@ -230,19 +219,18 @@ def _joint_values(
     scale: Floats,
     mosaic: Mosaic,
 ) -> npt.NDArray[np.float32]:
-    """Intensities (N, P) on one scale, hotspots clipped section by section."""
-    values = np.empty((rows.shape[1], len(mosaic.grid.rows)), np.float32)
-    for ion, own in enumerate(rows.T):
-        roots, count = 0.0, 0
-        for number, row in enumerate(own.tolist()):
-            if row >= 0:
-                clipped = np.minimum(_clean(sections[number].values[row]), np.float32(tops[number][row]))
-                part = clipped / np.float32(scale[number])
-                values[ion, mosaic.pixels(number)] = part
-                inside = part[sections[number].grid.on_tissue]
-                roots, count = roots + float(np.sqrt(inside).sum(dtype=np.float64)), count + len(inside)
-        for number in np.flatnonzero(own < 0).tolist():
-            values[ion, mosaic.pixels(number)] = (roots / count) ** 2  # ions are compared by square roots
+    """Intensities (N, P) divided by a scale (S, N), hotspots clipped section by section."""
+    values = np.full((rows.shape[1], len(mosaic.grid.rows)), np.nan, np.float32)
+    for number, (own, images) in enumerate(zip(rows, sections, strict=True)):
+        for ion in np.flatnonzero(own >= 0):
+            clipped = np.minimum(_clean(images.values[own[ion]]), np.float32(tops[number][own[ion]]))
+            values[ion, mosaic.pixels(number)] = clipped / np.float32(scale[number, ion])
+    on_tissue = mosaic.grid.on_tissue
+    for ion in np.flatnonzero((rows < 0).any(axis=0)):
+        even = (
+            np.nanmean(np.sqrt(values[ion, on_tissue]), dtype=np.float64) ** 2
+        )  # ions are compared by roots
+        values[ion] = np.nan_to_num(values[ion], nan=even)
     return values
 
 

@@ -24,6 +24,7 @@ from scipy.optimize import linear_sum_assignment
 
 from napari_msiclust import ClusterConfig, extract_ion_images, open_imzml
 from napari_msiclust.msi.cohort import Section, cohort_of
+from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.pipeline import clustering_steps, cohort_steps
 from napari_msiclust.progress import drain
@@ -43,19 +44,28 @@ def halves(images: IonImages, factor: float) -> list[Section]:
     place = (grid.rows, grid.cols)[across]
     second = place >= np.median(place)
     parts = []
-    for chosen, turned in ((~second, False), (second, True)):
+    for chosen in (~second, second):
         rows, cols = grid.rows[chosen], grid.cols[chosen]
-        if turned:
-            rows, cols = cols, rows.max() - rows
-        rows, cols = rows - rows.min(), cols - cols.min()
-        mask = np.zeros((rows.max() + 1, cols.max() + 1), dtype=bool)
-        mask[rows, cols] = True
-        own = replace(
-            grid, shape=mask.shape, rows=rows, cols=cols, mask=mask, origin=(1, 1), plane_shape=mask.shape
-        )
-        values = np.asarray(images.values[:, chosen]) * np.float32(factor if turned else 1)
-        parts.append(replace(images, values=values, grid=own))
+        part = replace(images, values=np.asarray(images.values[:, chosen]), grid=_grid_of(grid, rows, cols))
+        parts.append(part)
+    parts[1] = replace(turned(parts[1]), values=parts[1].values * np.float32(factor))
     return [Section("first half", parts[0]), Section("second half, turned", parts[1])]
+
+
+def turned(images: IonImages) -> IonImages:
+    """A section turned by 90 degrees."""
+    rows, cols = images.grid.cols, images.grid.rows.max() - images.grid.rows
+    return replace(images, grid=_grid_of(images.grid, rows, cols))
+
+
+def _grid_of(grid: PixelGrid, rows: npt.NDArray[np.int32], cols: npt.NDArray[np.int32]) -> PixelGrid:
+    """A grid of other places, all of them tissue."""
+    rows, cols = rows - rows.min(), cols - cols.min()
+    mask = np.zeros((int(rows.max()) + 1, int(cols.max()) + 1), dtype=bool)
+    mask[rows, cols] = True
+    return replace(
+        grid, shape=mask.shape, rows=rows, cols=cols, mask=mask, origin=(1, 1), plane_shape=mask.shape
+    )
 
 
 def agreement(one: Labels, other: Labels) -> tuple[float, float, int]:

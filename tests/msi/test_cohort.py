@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -7,10 +8,11 @@ import pandas as pd
 import pytest
 
 from napari_msiclust.config import ClusterConfig, TriageConfig
-from napari_msiclust.errors import InputError
-from napari_msiclust.msi.cohort import Cohort, Section, cohort_of
+from napari_msiclust.errors import InputError, Stopped
+from napari_msiclust.msi.cohort import Cohort, Section, cohort_of, joining_steps
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.ion_list import Tolerance
+from napari_msiclust.progress import drain
 from tests.cohorts import block, without
 
 TENTH = Tolerance(0.1, "Da")
@@ -140,3 +142,14 @@ def test_values_that_are_no_number_count_as_nothing() -> None:
     cohort = joined(block([100], values), block([100], np.full((1, 12), 2.0)))
     assert cohort.images.values[0, :3].tolist() == [0, 0, 0]
     assert cohort.images.values[0, 3] > 0
+
+
+def test_joining_tells_how_far_it_is_and_stops() -> None:
+    sections = [Section("one", block([100])), Section("two", block([100]))]
+    told: list[int] = []
+    drain(joining_steps(sections, PLAIN, TENTH), lambda progress: told.append(progress.step))
+    assert told == [0, 1, 2]
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Stopped):
+        drain(joining_steps(sections, PLAIN, TENTH, stop=stop))

@@ -37,7 +37,7 @@ def cohort(
     if len(files) < 2:
         raise InputError("one section is no cohort", fix="give more files, or take msiclust cluster")
     _check_different([file.resolve() for file in files], files)
-    from napari_msiclust.msi.cohort import Section, check_comparable, cohort_of
+    from napari_msiclust.msi.cohort import Section, check_comparable, joining_steps
     from napari_msiclust.msi.ion_list import Tolerance
     from napari_msiclust.results.cohort_exports import TABLE, check_cohort_target, write_cohort
     from napari_msiclust.results.exports import describe_source
@@ -64,7 +64,7 @@ def cohort(
         from napari_msiclust.pipeline import cohort_steps
         from napari_msiclust.progress import drain
 
-        joined = cohort_of(sections, config, tolerance)
+        joined = drain(joining_steps(sections, config, tolerance), report)
         result = drain(cohort_steps(joined, config), report)
     write_cohort(result, out, sources)
     for note in result.joint.provenance["notes"]:

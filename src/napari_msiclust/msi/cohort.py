@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from scipy.sparse.csgraph import connected_components
 
 from napari_msiclust.config import ClusterConfig
-from napari_msiclust.errors import InputError
+from napari_msiclust.errors import InputError, Stopped
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.ion_list import DEFAULT_TOLERANCE, Tolerance
@@ -19,6 +20,7 @@ from napari_msiclust.msi.ion_matching import match_ions
 from napari_msiclust.msi.mosaic import Mosaic
 from napari_msiclust.msi.section_scale import section_scale
 from napari_msiclust.msi.training_set import TrainingSet, judged, prepared
+from napari_msiclust.progress import Progress, drain
 
 _SAME_SIZE = 0.01  # relative difference of two pixel sizes that counts as none
 
@@ -118,12 +120,32 @@ def cohort_of(
         The sections do not go together: fewer than two, different polarities or pixel sizes, or no shared
         ion.
     """
+    return drain(joining_steps(sections, config, tolerance))
+
+
+def joining_steps(
+    sections: Sequence[Section],
+    config: ClusterConfig,
+    tolerance: Tolerance = DEFAULT_TOLERANCE,
+    *,
+    stop: threading.Event | None = None,
+) -> Generator[Progress, None, Cohort]:
+    """`cohort_of` as a generator of `Progress` that `stop` ends with `Stopped`."""
     check_comparable([(one.name, one.images.grid, one.images.polarity) for one in sections])
     rows = match_ions([one.images for one in sections], tolerance)
     _check_shared([one.name for one in sections], rows, tolerance)
-    with_tissue, bins = zip(*(judged(one.images, config) for one in sections), strict=True)
-    tops = [_tops(images, config.hotspot_quantile) for images in with_tissue]
-    roots = [_mean_roots(images, top) for images, top in zip(with_tissue, tops, strict=True)]
+    with_tissue: list[IonImages] = []
+    bins, tops, roots = [], [], []
+    for number, section in enumerate(sections):
+        if stop is not None and stop.is_set():
+            raise Stopped
+        yield Progress("joining sections", number, len(sections))
+        images, own_bins = judged(section.images, config)
+        with_tissue.append(images)
+        bins.append(own_bins)
+        tops.append(_tops(images, config.hotspot_quantile))
+        roots.append(_mean_roots(images, tops[-1]))
+    yield Progress("joining sections", len(sections), len(sections))
     scale, gain = section_scale(rows, roots)
     mosaic = Mosaic.of([images.grid for images in with_tissue])
     images = IonImages(

@@ -158,3 +158,19 @@ def test_nothing_is_assigned_from_a_cohort(
         assert json.loads((folder / "run.json").read_text())["cohort"]["sections"] == ["one", "two/2"]
         with pytest.raises(InputError, match="several sections"):
             drain(assignment_steps(folder, tissue_images))
+
+
+def test_a_section_none_of_whose_ions_is_in_a_cluster(
+    tissue_images: IonImages, tiny_config: ClusterConfig, tmp_path: Path
+) -> None:
+    values = np.asarray(tissue_images.values).copy()
+    values[0] = np.random.default_rng(0).permutation(values[0])
+    noisy = replace(tissue_images, values=values)
+    poor = without(noisy, list(range(1, 24)))
+    sections = [Section("one", noisy), Section("poor", poor)]
+    result = drain(cohort_steps(cohort_of(sections, tiny_config), tiny_config))
+    assert result.joint.ions["bin"][0] == "structureless"
+    assert result.sections[1].ions["cluster"].tolist() == [0]
+    assert (result.sections[1].dominant_cluster_map == 0).all()
+    out = write_cohort(result, tmp_path / "out")
+    assert len(read_result(out / SECTIONS / "poor").ions) == 1

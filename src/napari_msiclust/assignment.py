@@ -57,10 +57,16 @@ def assignment_steps(
     FileFormatError
         A file of the result is missing or damaged.
     InputError
-        The result holds no trained network or no cluster, or no ion image has a signal.
+        The result is of a cohort, holds no trained network or no cluster, or no ion image has a signal.
     """
     started = time.perf_counter()
     saved = read_result(result)
+    if "cohort" in saved.run:
+        raise InputError(
+            "is of several sections, which its network reads side by side",
+            fix="cluster them again together with the new one",
+            path=result,
+        )
     embedding, embedded = read_embedding(result, saved.run)
     config = ClusterConfig.model_validate(saved.run["config"])
     labels = saved.ions["cluster"].to_numpy(dtype=np.int64)[embedded]

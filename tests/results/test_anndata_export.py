@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,6 +82,7 @@ def test_anndata_finds_the_same(tmp_path: Path, suffix: str, deep: bool) -> None
 @pytest.mark.filterwarnings("default")
 def test_the_plain_containers_hold_it(tmp_path: Path) -> None:
     pytest.importorskip("anndata", reason="anndata wants an earlier pandas; see docs/formats.md")
+    h5py = pytest.importorskip("h5py")
     images = _images()
     with h5py.File(write_anndata(tmp_path / "x.h5ad", images, _clusters(images))) as file:
         np.testing.assert_array_equal(file["X"][...], images.values.T)

@@ -8,56 +8,25 @@ from typing import Annotated, Literal
 
 import typer
 
-from napari_msiclust.cli.commands import ImzmlArgument, JsonOption, KeepOption, OutOption, app
+from napari_msiclust.cli.clustering_options import ClusteringOptions, with_clustering_options
+from napari_msiclust.cli.commands import ImzmlArgument, JsonOption, OutOption, app
 from napari_msiclust.cli.progress_bar import progress_bar
 from napari_msiclust.cli.reading import ReadingOptions, with_reading_options
-from napari_msiclust.config import ClusterConfig, Device, EncoderName, Objective, Preset, TriageConfig
 from napari_msiclust.errors import InputError
 from napari_msiclust.reading import source_record
 
 
 @app.command()
 @with_reading_options
+@with_clustering_options
 def cluster(
     file: ImzmlArgument,
     out: OutOption,
     reading: ReadingOptions,
-    preset: Annotated[
-        Preset,
-        typer.Option(help="default: the best known; paper: as published; fast: its stages, fewer epochs."),
-    ] = "default",
-    clusters: Annotated[
-        str | None,
-        typer.Option(metavar="auto|K", help="Number of clusters; without it as the preset has it."),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same machine: same result.")
-    ] = 0,
-    device: Annotated[Device, typer.Option(help="auto takes CUDA, then MPS, then the CPU.")] = "auto",
-    epochs: Annotated[
-        int | None, typer.Option(min=0, help="Epochs of contrastive training; other stages in proportion.")
-    ] = None,
-    objective: Annotated[
-        Objective | None, typer.Option(help="Contrastive objective; without it as the preset has it.")
-    ] = None,
-    encoder: Annotated[EncoderName, typer.Option(help="The network.")] = "efficientnet-lite0",
-    weights: Annotated[str, typer.Option(help="bundled, download, random, or a weight file.")] = "bundled",
-    keep: KeepOption = None,
+    clustering: ClusteringOptions,
 ) -> None:
     """Group co-localized ions and write tables, images and a report."""
-    config = ClusterConfig.from_preset(
-        preset,
-        seed=seed,
-        device=device,
-        encoder=encoder,
-        weights=weights,
-        triage=_triage(keep),
-        **_cluster_number(clusters),
-    )
-    if epochs is not None:
-        config = config.with_epochs(epochs)
-    if objective is not None:
-        config = config.with_objective(objective)
+    config = clustering.config()
     from napari_msiclust.results.exports import RESULT, write_result
     from napari_msiclust.results.folder import check_target
 
@@ -72,29 +41,6 @@ def cluster(
     for note in result.provenance["notes"]:
         typer.echo(f"note: {note}")
     typer.echo(f"{len(result.ions)} ions in {len(result.clusters)} clusters; report: {out / 'report.html'}")
-
-
-def _triage(keep: list[str] | None) -> TriageConfig:
-    """The --keep options as a setting."""
-    switches = {"sparse", "structureless", "off_tissue", "duplicate"}
-    kept = {name.replace("-", "_") for name in keep or ()}
-    if kept - switches:
-        raise InputError(
-            f"--keep is {', '.join(sorted(kept - switches))}",
-            fix="give sparse, structureless, off-tissue, or duplicate",
-        )
-    return TriageConfig.model_validate(dict.fromkeys(kept, False))
-
-
-def _cluster_number(text: str | None) -> dict[str, int | str]:
-    """The --clusters option as a setting; the preset's own number if it is not given."""
-    if text is None:
-        return {}
-    if text == "auto":
-        return {"clusters": "auto"}
-    if not text.isdecimal() or int(text) < 2:
-        raise InputError(f"--clusters is {text}", fix="give auto or a number from 2 on")
-    return {"clusters": int(text)}
 
 
 @app.command()

@@ -62,11 +62,38 @@ def training_set(images: IonImages, config: ClusterConfig, side: int | None = No
     InputError
         Fewer than two ions are left.
     """
+    return prepared(*judged(images, config), config, side)
+
+
+def judged(images: IonImages, config: ClusterConfig) -> tuple[IonImages, pd.DataFrame]:
+    """The ion images with their tissue, estimated where no mask is given, and the bin of each ion."""
     structure = structure_scores(images)
     images = on_tissue(images, config, structure)
+    return images, triage(images, config.triage, structure=structure)
+
+
+def prepared(
+    images: IonImages, bins: pd.DataFrame, config: ClusterConfig, side: int | None = None
+) -> TrainingSet:
+    """The square images of the ions that are in no bin.
+
+    Parameters
+    ----------
+    images : IonImages
+        With the on-tissue mask.
+    bins : DataFrame
+        As `triage` gives them.
+    side : int, optional
+        As for `training_set`.
+
+    Raises
+    ------
+    InputError
+        Fewer than two ions are left.
+    """
     stack, mask = images.training_stack(side or _side(images, config), config.hotspot_quantile)
     has_signal: npt.NDArray[np.bool_] = stack.max(axis=(1, 2)) > 0
-    bins = set_aside_empty(triage(images, config.triage, structure=structure), has_signal)
+    bins = set_aside_empty(bins, has_signal)
     used = np.flatnonzero(bins["bin"] == "")
     if len(used) < 2:
         raise InputError(

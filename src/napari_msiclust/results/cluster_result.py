@@ -87,6 +87,7 @@ def build_result(
     *,
     clusters: int | None = None,
     left_out: tuple[str, str] | None = None,
+    maps: tuple[npt.NDArray[np.float32], npt.NDArray[np.uint16]] | None = None,
 ) -> ClusterResult:
     """Assemble a result from what was clustered and what came of it.
 
@@ -96,6 +97,8 @@ def build_result(
         Number of clusters, where some of them may be empty.
     left_out : tuple of str, optional
         Bin of the ions with label 0, and the reason; without it they are unassigned for want of confidence.
+    maps : tuple of ndarray, optional
+        Mean ion images (K, P) and dominant cluster map (H, W), where they are not to be made here.
     """
     images, used, flat = prepared.images, prepared.used, prepared.flat
     labels = np.zeros(len(images), dtype=np.int64)
@@ -127,8 +130,11 @@ def build_result(
     ions["isotope_of"] = isotope_of(images.mz, images.mean_intensity())
     ions = pd.concat([ions, bins.drop(columns="bin")], axis=1)
     ions = pd.concat([ions, images.columns.drop(columns=ions.columns, errors="ignore")], axis=1)
-    mean_pixels = mean_ion_images(images, labels, count, config.hotspot_quantile)
-    dominant = dominant_cluster_map(mean_pixels, images.grid, config.hotspot_quantile)
+    if maps is None:
+        mean_pixels = mean_ion_images(images, labels, count, config.hotspot_quantile)
+        dominant = dominant_cluster_map(mean_pixels, images.grid, config.hotspot_quantile)
+    else:
+        mean_pixels, dominant = maps
     return ClusterResult(
         ions=ions,
         clusters=_cluster_table(ions, dominant, count),

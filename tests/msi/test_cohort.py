@@ -53,6 +53,18 @@ def test_the_scale_does_not_follow_ions_that_really_differ() -> None:
     assert level[cohort.mosaic.pixels(0)].mean() == pytest.approx(level[cohort.mosaic.pixels(1)].mean())
 
 
+def test_what_ions_that_lie_alike_share_is_no_gain_of_theirs() -> None:
+    rng = np.random.default_rng(7)
+    mz = 100.0 + np.arange(30)
+    left = np.arange(12) % 6 < 3
+    values = np.where(np.arange(30)[:, None] < 12, left, ~left) * 9.0 + rng.uniform(1, 1.2, (30, 12))
+    gains = np.where(np.arange(30) < 12, 2.0, 1.0)
+    gains[[0, 20]] *= 2.5
+    cohort = joined(block(mz, values), block(mz, 3 * gains[:, None] * values))
+    ratio = cohort.gain[1] / cohort.gain[0]
+    np.testing.assert_allclose(ratio, np.where(np.isin(np.arange(30), [0, 20]), 2.5, 1), rtol=1e-6)
+
+
 def test_ions_without_signal_do_not_disturb_the_scale() -> None:
     mz = 100.0 + np.arange(4)
     values = np.ones((4, 12))

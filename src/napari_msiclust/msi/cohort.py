@@ -18,10 +18,11 @@ from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.ion_list import DEFAULT_TOLERANCE, Tolerance
 from napari_msiclust.msi.ion_matching import match_ions
 from napari_msiclust.msi.mosaic import Mosaic
-from napari_msiclust.msi.section_scale import section_scale
+from napari_msiclust.msi.section_scale import nearest_inside, section_scale
 from napari_msiclust.msi.training_set import TrainingSet, judged, prepared
 from napari_msiclust.progress import Progress, drain
 
+_COARSE = 48  # pixels of the longer side, to see which ions lie alike
 _SAME_SIZE = 0.01  # relative difference of two pixel sizes that counts as none
 
 Floats = npt.NDArray[np.float64]
@@ -135,7 +136,7 @@ def joining_steps(
     rows = match_ions([one.images for one in sections], tolerance)
     _check_shared([one.name for one in sections], rows, tolerance)
     with_tissue: list[IonImages] = []
-    bins, tops, roots = [], [], []
+    bins, tops, roots, coarse = [], [], [], []
     for number, section in enumerate(sections):
         if stop is not None and stop.is_set():
             raise Stopped
@@ -145,8 +146,10 @@ def joining_steps(
         bins.append(own_bins)
         tops.append(_tops(images, config.hotspot_quantile))
         roots.append(_mean_roots(images, tops[-1]))
+        stack, mask = images.training_stack(_COARSE, config.hotspot_quantile)
+        coarse.append(stack[:, mask])
     yield Progress("joining sections", len(sections), len(sections))
-    scale, gain = section_scale(rows, roots)
+    scale, gain = section_scale(rows, roots, nearest_inside(rows, coarse))
     mosaic = Mosaic.of([images.grid for images in with_tissue])
     images = IonImages(
         mz=_mean_mz(rows, with_tissue),

@@ -114,6 +114,16 @@ def test_a_dropped_project_brings_the_session_back(
     assert saved.data.relative == "raw/tissue.imzML"
 
 
+def test_too_little_memory_to_undo_is_told(
+    qtbot: QtBot, viewer: Viewer, project_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Project, "can_be_undone", False)
+    drop(viewer, project_file)
+    someone = wait_for_session(qtbot, viewer)
+    assert someone.session.cluster_of(5) == 2, "as corrected"
+    assert "Too little memory to undo the 4 corrections" in someone.dock.status.text()
+
+
 def test_a_script_gets_the_layers_at_once(viewer: Viewer, project_file: Path) -> None:
     viewer.open(str(project_file), plugin=PLUGIN)
     assert len(viewer.layers) == 4

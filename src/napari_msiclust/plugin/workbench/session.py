@@ -156,6 +156,11 @@ class Session(QObject):
         self.history, self._busy = history, False
         self.ready.emit()
         self.changed.emit()
+        if self.project is not None and self.project.edits and not history.edits:
+            self.said.emit(
+                f"Too little memory to undo the {len(self.project.edits)} corrections of the project. Labels are "
+                "as corrected; save under another name to keep the list of the corrections."
+            )
         self._next()
 
     def _edited(self, history: History) -> None:

@@ -157,9 +157,10 @@ class Session(QObject):
         self.ready.emit()
         self.changed.emit()
         if self.project is not None and self.project.edits and not history.edits:
+            count = len(self.project.edits)
             self.said.emit(
-                f"Too little memory to undo the {len(self.project.edits)} corrections of the project. Labels are "
-                "as corrected; save under another name to keep the list of the corrections."
+                f"Too little memory to undo the {count} corrections of the project. Labels are as corrected; "
+                "save under another name to keep the list of the corrections."
             )
         self._next()
 

@@ -32,12 +32,7 @@ def test_a_run_of_the_dock_is_replayed_identically(
     user.click(step.make)
     user.wait(lambda: dock.data_box.count() == 2, SECONDS)
     user.wait(lambda: "of 20 ion images" in step.counts.text(), SECONDS)
-    step.least_structure.value = 0.3
-    while step.counts.text().startswith("0 of"):
-        step.least_structure.value += 0.05
-    user.click(step.leave_out)
-    user.wait(lambda: dock.data_box.count() == 3, SECONDS)
-    assert len(dock.workspace.dataset.images) < 20
+    step.least_pixels.value = 1.5
     user.click(dock.run_button)
     user.wait(lambda: dock.run_button.isEnabled() and dock.workspace.session is not None, SECONDS)
     user.wait_idle()
@@ -48,7 +43,8 @@ def test_a_run_of_the_dock_is_replayed_identically(
     source = json.loads((out / "run.json").read_text())["input"]
     assert source["mz"] == str(listed)
     assert (source["tolerance_ppm"], source["normalization"]) == (33, "median")
-    assert source["min_structure"] == pytest.approx(step.least_structure.value)
+    settings = json.loads((out / "run.json").read_text())["config"]
+    assert settings["triage"]["min_pixel_fraction"] == pytest.approx(0.015)
     done = CliRunner().invoke(app, ["replay", str(out / "run.json")])
     assert done.exit_code == 0, done.output
     assert "identical" in done.stdout

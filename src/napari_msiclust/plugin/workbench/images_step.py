@@ -220,7 +220,7 @@ class ImagesStep(QWidget):
                 *((name, name) for name in get_args(fields["tissue"].annotation)),
                 *regions,
             ]
-        if self.tissue.value is not before:
+        if self.tissue.value != before:
             self._score()
 
     def refresh(self) -> None:
@@ -244,8 +244,8 @@ class ImagesStep(QWidget):
         """Find the scores of all ions for the tissue that is chosen."""
         dataset = self._looked_at
         self._scores = None
-        if dataset is None:
-            return
+        if dataset is None or dataset is not self._workspace.dataset:
+            return  # `refresh` follows where another one was chosen
         self.counts.setText("counting …")
         try:
             images = self.images()

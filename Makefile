@@ -40,7 +40,7 @@ $(READERS)/readers.done: $(VENV)/test.done
 	$(PYTHON) -m venv $(READERS)
 	$(READERS)/bin/python -m pip install --quiet --upgrade pip
 	$(READERS)/bin/python -m pip install --quiet --group readers
-	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
 		> $$($(READERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz_package.pth
 	touch $@
 

@@ -167,10 +167,10 @@ class LayerView(QObject):
         for other in self._viewer.layers:
             if isinstance(other, Image) and (other.ndim > 2 or other is self._shown_composite()):
                 _show_or_hide(other, visible=other is layer)
+        self._viewer.dims.set_point(self._viewer.dims.ndim - layer.ndim, float(plane))
         _show_or_hide(layer, visible=True)
         if raise_it:
             self._raise(layer)
-        self._viewer.dims.set_point(self._viewer.dims.ndim - layer.ndim, float(plane))
         self._acting = False
 
     def _raise(self, layer: Layer) -> None:

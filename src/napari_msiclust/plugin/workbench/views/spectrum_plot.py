@@ -31,12 +31,14 @@ class SpectrumPlot(PlotCanvas):
         self.title = ""
         self._colors: list[QColor] = []
         self._selected: tuple[int, ...] = ()
+        self._sticks: dict[int, list[QLineF]] = {}
+        self._drawn_for: tuple[View, QRectF] | None = None
         self._dragged: tuple[QPointF, QPointF] | None = None
         self.setAccessibleName("spectrum")
 
     def show_ions(self, mz: npt.NDArray[np.float64], colors: npt.NDArray[np.uint8]) -> None:
         """Show the peaks of other ions; mz (N,), colours (N, 3) in 0..255."""
-        self._colors = [QColor(*color) for color in colors.tolist()]
+        self._colors, self._drawn_for = [QColor(*color) for color in colors.tolist()], None
         if not np.array_equal(mz, self.mz):
             self.mz, self.intensity = np.asarray(mz, float), np.zeros(len(mz))
             self.home = View.around(self.mz, [0.0, 1.0], 0.02)
@@ -45,7 +47,7 @@ class SpectrumPlot(PlotCanvas):
 
     def show_spectrum(self, intensity: npt.NDArray[np.float64], title: str) -> None:
         """Show another spectrum of the same ions (N,)."""
-        self.intensity, self.title = np.asarray(intensity, float), title
+        self.intensity, self.title, self._drawn_for = np.asarray(intensity, float), title, None
         self.set_view(self.view)
 
     def select(self, ions: tuple[int, ...]) -> None:
@@ -64,29 +66,41 @@ class SpectrumPlot(PlotCanvas):
         x, y = self.to_pixels(self.mz[ion], self.intensity[ion]).tolist()
         return QPointF(x, y)
 
-    def draw(self, painter: QPainter) -> None:
-        tops = self.to_pixels(self.mz, self.intensity).tolist()
+    def _in_sight(self) -> dict[int, list[QLineF]]:
+        """Sticks of all ions in sight, by their colour; kept until something else is to be seen."""
+        if self._drawn_for == (self.view, self.frame):
+            return self._sticks
+        shown = np.flatnonzero((self.mz >= self.view.left) & (self.mz <= self.view.right))
+        tops = self.to_pixels(self.mz[shown], self.intensity[shown]).tolist()
+        self._sticks, self._drawn_for = {}, (self.view, self.frame)
+        for ion, top in zip(shown.tolist(), tops, strict=True):
+            self._sticks.setdefault(self._colors[ion].rgb(), []).append(self._stick(*top))
+        return self._sticks
+
+    def _stick(self, x: float, y: float) -> QLineF:
         floor = self.frame.bottom()
-        strong = frozenset(self._selected)
-        groups: dict[tuple[bool, int], list[QLineF]] = {}
-        for ion, (x, y) in enumerate(tops):
-            if self.view.left <= self.mz[ion] <= self.view.right:
-                key = not strong or ion in strong, self._colors[ion].rgb()
-                groups.setdefault(key, []).append(QLineF(x, floor, x, min(y, floor - 1)))
+        return QLineF(x, floor, x, min(y, floor - 1))
+
+    def draw(self, painter: QPainter) -> None:
+        selected = np.array(self._selected, dtype=np.intp)
+        tops = self.to_pixels(self.mz[selected], self.intensity[selected]).tolist()
+        floor = self.frame.bottom()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
-        for (is_strong, rgb), lines in sorted(groups.items()):
+        for rgb, lines in sorted(self._in_sight().items()):
             color = QColor.fromRgb(rgb)
-            color.setAlpha(255 if is_strong else _FAINT)
+            color.setAlpha(_FAINT if self._selected else 255)
             painter.setPen(QPen(color, 1))
             painter.drawLines(lines)
+        for ion, top in zip(self._selected, tops, strict=True):
+            painter.setPen(QPen(self._colors[ion], 1))
+            painter.drawLine(self._stick(*top))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(self.ink, 2))
-        for ion in self._selected if len(self._selected) <= _MOST_MARKED else ():
-            x, y = tops[ion]
-            painter.drawLine(QLineF(x, floor, x, min(y, floor - 1)))
+        for x, y in tops if len(tops) <= _MOST_MARKED else ():
+            painter.drawLine(self._stick(x, y))
             painter.drawEllipse(QPointF(x, min(y, floor - 3)), 2.5, 2.5)
-        if len(self._selected) == 1:
-            x, y = tops[self._selected[0]]
+        if len(tops) == 1:
+            x, y = tops[0]
             label = f"{self.mz[self._selected[0]]:.4f}"
             left = min(max(x - 35, self.frame.left()), self.frame.right() - 70)
             above = max(y - 18, self.frame.top() + 12)

@@ -120,8 +120,7 @@ def default(images: npt.NDArray[np.float32], batch: int, device: torch.device) -
         pair = views.pair(chosen.to(device))
         wait(device)
         viewed = time.perf_counter()
-        with mixed_precision(device):
-            features = [network(view) for view in pair]
+        features = [network(view) for view in pair]
         train(optimizer, nt_xent(features[0], features[1], 0.3))
         yield viewed - started, time.perf_counter() - started
 

@@ -57,18 +57,19 @@ class FusionEncoder(nn.Module):
 
     def forward(self, view: View) -> Tensor:
         """Directions (B, D) of the ions of a view."""
-        eighth, sixteenth, last = self.encoder.pyramid(to_network_input(view.images))
-        features = [last.mean((2, 3))]
-        if self.config.pyramid:
-            features += [
-                F.adaptive_avg_pool2d(maps, grid).flatten(1)
-                for maps, grid in zip((eighth, sixteenth), _GRIDS, strict=True)
-            ]
-        seen = self.from_maps(
-            torch.cat([norm(part) for norm, part in zip(self.norms, features, strict=True)], dim=1)
-        )
-        if self.from_pixels is not None:
-            seen = seen + self.from_pixels(view.coordinates)
+        with mixed_precision(view.images.device):
+            eighth, sixteenth, last = self.encoder.pyramid(to_network_input(view.images))
+            features = [last.mean((2, 3))]
+            if self.config.pyramid:
+                features += [
+                    F.adaptive_avg_pool2d(maps, grid).flatten(1)
+                    for maps, grid in zip((eighth, sixteenth), _GRIDS, strict=True)
+                ]
+            seen = self.from_maps(
+                torch.cat([norm(part) for norm, part in zip(self.norms, features, strict=True)], dim=1)
+            )
+            if self.from_pixels is not None:
+                seen = seen + self.from_pixels(view.coordinates)
         return F.normalize(seen.float(), dim=1)
 
     @torch.no_grad()
@@ -79,6 +80,5 @@ class FusionEncoder(nn.Module):
         for images, coordinates in zip(
             torch.split(view.images, _EVAL_BATCH), torch.split(view.coordinates, _EVAL_BATCH), strict=True
         ):
-            with mixed_precision(images.device):
-                parts.append(self(View(images, coordinates)))
+            parts.append(self(View(images, coordinates)))
         return torch.cat(parts)

@@ -7,7 +7,7 @@ over all ions (in the same cluster, or in none in both). Two clusterings of the 
 numbers say how much of the disagreement is none of the cutting. Runs whose folder is there already are not
 repeated. Data folder: MSICLUST_TEST_DATA, default ../shared/data.
 
-usage: python benchmarks/cohort.py --out DIR [--file FILE.imzML] [--clusters 10] [--seeds 0,1] [--factor 7.3]
+usage: python benchmarks/cohort.py --out DIR [--file FILE.imzML] [--clusters auto] [--seeds 0,1] [--factor 7.3]
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--file", type=Path, default=MSIGHT)
-    parser.add_argument("--clusters", type=int, default=10)
+    parser.add_argument("--clusters", default="auto", help="auto, or a number")
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--factor", type=float, default=7.3)
     parser.add_argument("--threads", type=int, default=1)
@@ -102,7 +102,8 @@ def main() -> None:
     rows = []
     seeds = [int(seed) for seed in options.seeds.split(",")]
     for seed in seeds:
-        config = ClusterConfig(clusters=options.clusters, seed=seed, device="cpu")
+        clusters = "auto" if options.clusters == "auto" else int(options.clusters)
+        config = ClusterConfig(clusters=clusters, seed=seed, device="cpu")
         whole, joint = options.out / f"whole-{seed}", options.out / f"joint-{seed}"
         if not is_result_folder(whole):
             result = drain(clustering_steps(images, config, threads=options.threads))

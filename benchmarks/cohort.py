@@ -7,7 +7,7 @@ over all ions (in the same cluster, or in none in both). Two clusterings of the 
 numbers say how much of the disagreement is none of the cutting. Runs whose folder is there already are not
 repeated. Data folder: MSICLUST_TEST_DATA, default ../shared/data.
 
-usage: python benchmarks/cohort.py --out DIR [--file FILE.imzML] [--clusters auto] [--seeds 0,1] [--factor 7.3]
+usage: python benchmarks/cohort.py --out DIR [--file FILE.imzML] [--clusters auto|10] [--seeds 0,1] ...
 """
 
 from __future__ import annotations

@@ -37,6 +37,8 @@ def test_the_dock_is_filled_when_all_is_imported(qtbot: QtBot, viewer: Viewer) -
     assert isinstance(dock.widget, Workbench)
     qtbot.waitUntil(dock.widget.isVisible, timeout=MS)
     assert not dock.label.isVisible()
+    beside = viewer.window.dock_widgets["Cluster ion images (napari-msiclust)"]
+    qtbot.waitUntil(lambda: dock.widget.height() > 0.9 * beside.parent().height(), timeout=5_000)
     _wait_for_threads(qtbot)
 
 

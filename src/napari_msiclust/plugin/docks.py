@@ -10,7 +10,7 @@ from typing import Any
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_msiclust.plugin.event_loop import handles_events
 from napari_msiclust.plugin.units import prepare_units
@@ -39,6 +39,8 @@ class ClusterDock(QWidget):
         self.viewer = napari_viewer
         self.widget: QWidget | None = None
         self.label = QLabel("Loading ...")
+        # With another policy napari adds a stretch below, which takes half of the height.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.label)

@@ -37,8 +37,9 @@ def test_the_dock_is_filled_when_all_is_imported(qtbot: QtBot, viewer: Viewer) -
     assert isinstance(dock.widget, Workbench)
     qtbot.waitUntil(dock.widget.isVisible, timeout=MS)
     assert not dock.label.isVisible()
-    beside = viewer.window.dock_widgets["Cluster ion images (napari-msiclust)"]
-    qtbot.waitUntil(lambda: dock.widget.height() > 0.9 * beside.parent().height(), timeout=5_000)
+    for number in range(dock.widget.steps.count()):
+        dock.widget.steps.setCurrentIndex(number)
+        qtbot.waitUntil(lambda: dock.widget.height() == dock.height(), timeout=5_000)
     _wait_for_threads(qtbot)
 
 

@@ -3,8 +3,9 @@
 The tissue is cut in two along its longer side, the second part is turned by 90 degrees and its intensities
 are multiplied by a number, and the parts are clustered jointly. Reported is the share of the ions with the
 same cluster as in the whole, clusters matched one to one, over the ions that both put into a cluster and
-over all ions (in the same cluster, or in none in both). Clusterings of the whole with other random numbers say
-how much of the disagreement is none of the cutting. Data folder: MSICLUST_TEST_DATA, default ../shared/data.
+over all ions (in the same cluster, or in none in both). Clusterings of the whole with other random numbers
+say how much of the disagreement is none of the cutting. Data folder: MSICLUST_TEST_DATA, default
+../shared/data.
 
 usage: python benchmarks/cohort.py [--file FILE.imzML] [--clusters 6,8,10,12] [--seeds 0,1,2] [--factor 7.3]
 """

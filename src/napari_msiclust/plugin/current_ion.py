@@ -68,10 +68,12 @@ def tell_current_plane(viewer: Viewer) -> None:
 
 
 def plane_text(viewer: Viewer) -> str:
-    """What the topmost visible stack shows: an ion with its m/z, or a cluster; or a layer's own caption."""
+    """What the topmost visible layer shows: an ion with its m/z, a cluster, the TIC; or its own caption."""
     for layer in reversed(viewer.layers):
         if layer.visible and "caption" in layer.metadata:
             return str(layer.metadata["caption"])
+        if layer.visible and isinstance(layer.metadata.get(KEY), TicImage):
+            return "total ion current"
         if layer.visible and isinstance(layer, Image) and layer.ndim in (3, 4):
             plane = round(float(layer.world_to_data(viewer.dims.point[-layer.ndim :])[0]))
             text = _describe(layer, plane)

@@ -9,8 +9,8 @@ from typing import Any
 
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import QSize, QTimer
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_msiclust.plugin.event_loop import handles_events
 from napari_msiclust.plugin.units import prepare_units
@@ -39,6 +39,8 @@ class ClusterDock(QWidget):
         self.viewer = napari_viewer
         self.widget: QWidget | None = None
         self.label = QLabel("Loading ...")
+        # else napari puts a stretch below the label, which would push down what is filled in later
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.label)
@@ -49,6 +51,10 @@ class ClusterDock(QWidget):
         self._run = Run.of(lambda stop: _imports(self._drawn), "importing")
         self._run.worker.yielded.connect(self._receive)
         self._run.start()
+
+    def sizeHint(self) -> QSize:
+        """As wide as what it will hold: wide enough for a table beside a canvas on a small screen."""
+        return QSize(430, 640)
 
     def _receive(self, report: Any) -> None:
         if isinstance(report, Failed):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from napari.utils.notifications import show_error, show_info
 from napari.viewer import Viewer
 from pydantic import ValidationError
-from qtpy.QtCore import QSize
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -66,10 +65,6 @@ class Workbench(QWidget):
         self._run_changed()
         if self.workspace.session is not None:
             self.steps.setCurrentIndex(_RESULTS)
-
-    def sizeHint(self) -> QSize:
-        """Wide enough for the table beside a canvas on a small screen."""
-        return QSize(430, 640)
 
     def _lay_out(self) -> None:
         top, bottom = QHBoxLayout(), QHBoxLayout()

@@ -88,6 +88,9 @@ def test_a_dropped_project_brings_the_session_back(
     assert [layer.name for layer in viewer.layers] == [
         "tissue ions", "tissue TIC", "mean ion images", "dominant cluster map",
     ]  # fmt: skip
+    assert viewer.dims.current_step[0] == 0
+    docks = [name for name in viewer.window.dock_widgets if name.startswith("Cluster ion images")]
+    assert docks == ["Cluster ion images (MSI ion clustering)"]  # as the Plugins menu calls it
     history = someone.session.history
     assert history is not None
     assert (history.edits, history.position) == (EDITS, 3)

@@ -165,10 +165,26 @@ class Session(QObject):
         self._next()
 
     def _edited(self, history: History) -> None:
+        whole = self._whole_cluster_selected()
         self.history, self._busy = history, False
         self.changed.emit()
+        if whole:
+            self._select_cluster_again()
         self.background.run("evidence", history.with_evidence, self._weighed)
         self._next()
+
+    def _whole_cluster_selected(self) -> bool:
+        selection = self.selection
+        return bool(selection.cluster) and set(selection.ions) == set(
+            self.members(selection.cluster).tolist()
+        )
+
+    def _select_cluster_again(self) -> None:
+        """A cluster that is selected as a whole stays so, or becomes the one that it was merged into."""
+        current = self.selection.current
+        cluster = 0 if current is None else self.cluster_of(current)
+        if cluster:
+            self.select_cluster(cluster)
 
     def _weighed(self, result: ClusterResult) -> None:
         self.evidence = result.evidence

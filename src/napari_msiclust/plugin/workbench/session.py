@@ -156,6 +156,8 @@ class Session(QObject):
         self.history, self._busy = history, False
         self.ready.emit()
         self.changed.emit()
+        if history.position:
+            self._weigh(history)
         if self.project is not None and self.project.edits and not history.edits:
             count = len(self.project.edits)
             self.said.emit(
@@ -170,7 +172,7 @@ class Session(QObject):
         self.changed.emit()
         if whole:
             self._select_cluster_again()
-        self.background.run("evidence", history.with_evidence, self._weighed)
+        self._weigh(history)
         self._next()
 
     def _whole_cluster_selected(self) -> bool:
@@ -185,6 +187,9 @@ class Session(QObject):
         cluster = 0 if current is None else self.cluster_of(current)
         if cluster:
             self.select_cluster(cluster)
+
+    def _weigh(self, history: History) -> None:
+        self.background.run("evidence", history.with_evidence, self._weighed)
 
     def _weighed(self, result: ClusterResult) -> None:
         self.evidence = result.evidence

@@ -35,7 +35,7 @@ def test_a_hopeless_file_is_an_error_not_an_exception(tmp_path: Path) -> None:
         ("thyra/two_scansettings.imzML", "warning", "2 scan settings"),
         ("thyra/two_precision_terms.imzML", "warning", "float32 and float64"),
         ("metaspace/Untreated_3_434_tiny.imzML", "warning", "no usable pixel size"),
-        ("imzy/simple_imzml.imzML", "note", "1 of 2 x 3 positions were not acquired"),
+        ("imzy/simple_imzml.imzML", "note", "1 of 3 x 2 positions were not acquired"),
         ("imsmicrolink/imzml_file.imzML", "error", "imzml_file.ibd is missing"),
     ],
 )

@@ -37,6 +37,8 @@ def test_the_dock_is_filled_when_all_is_imported(qtbot: QtBot, viewer: Viewer) -
     assert isinstance(dock.widget, Workbench)
     qtbot.waitUntil(dock.widget.isVisible, timeout=MS)
     assert not dock.label.isVisible()
+    qtbot.waitUntil(lambda: dock.widget.height() == dock.height() > 0, timeout=MS)  # no gap above or below
+    assert dock.sizeHint().width() >= dock.widget.minimumSizeHint().width()
     _wait_for_threads(qtbot)
 
 

@@ -333,6 +333,7 @@ def test_planes_have_a_slider_of_their_own(qtbot: QtBot, viewer: Viewer, drop: D
     assert viewer.dims.axis_labels == ("ion", "z", "y", "x")
     viewer.dims.set_current_step(1, 2)
     assert tic.visible  # only a move through the ions hides it
+    assert viewer.canvas.overlays.text.text == "total ion current"
     viewer.dims.set_current_step(0, 1)
     assert not tic.visible
     assert "m/z 200" in viewer.canvas.overlays.text.text

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -160,6 +161,18 @@ def test_evidence_is_that_of_the_corrected_labels(history: History) -> None:
     merged = history.applied(Merge(tuple(range(1, history.current.labels.count + 1))))
     assert merged.with_evidence().evidence.colocalization_between is None
     assert history.with_evidence() is history.current.result
+
+
+def test_evidence_of_corrected_labels_counts_what_that_of_the_learned_ones_does(
+    tissue_result: ClusterResult, tissue_images: IonImages
+) -> None:
+    images = dataclasses.replace(tissue_images, polarity="positive")
+    history = History.begin(tissue_result, IonBasis.of(tissue_result, images))
+    first = int(np.flatnonzero(history.current.labels.cluster > 0)[0])
+    corrected = history.applied(SetAside((first,))).with_evidence().evidence
+    learned = tissue_result.evidence
+    assert (corrected.ions, corrected.ions_in_clusters) == (learned.ions, learned.ions_in_clusters - 1)
+    assert "[M+Na]+ and [M+H]+" in [pair.name for pair in corrected.pairs]
 
 
 def test_exports_tell_what_was_done(

@@ -129,7 +129,7 @@ def test_ions_in_no_cluster_are_not_judged() -> None:
     assert (evidence.isotope_pairs, evidence.pairs[0].found) == (1, 2)
     assert (evidence.ions, evidence.ions_in_clusters) == (10, 3)
     assert evidence.isotope_agreement == 1
-    assert "3 of 10 ions (30%)" in evidence.sentences()[0]
+    assert "3 of 10 ions (30.0%)" in evidence.sentences()[0]
 
 
 def test_colocalization_equals_the_mean_over_all_pairs() -> None:

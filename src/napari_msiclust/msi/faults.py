@@ -185,7 +185,7 @@ def _positions(index: SpectrumIndex) -> list[Finding]:
     width, height = np.ptp(positions[:, :2].astype(np.int64), axis=0) + 1
     missing = int(width) * int(height) * len(planes) - len(np.unique(positions, axis=0))
     if missing > 0:
-        size = f"{width} x {height}" + (f" x {len(planes)}" if len(planes) > 1 else "")
+        size = f"{height} x {width}" + (f" x {len(planes)}" if len(planes) > 1 else "")
         findings.append(
             Finding(
                 "note",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakSet
 
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 
-from napari_msiclust.plugin.layers import KEY, IonDataset, TicImage
+from napari_msiclust.plugin.layers import KEY, ClusteredIons, IonDataset, TicImage
 
 _followed: WeakSet[Viewer] = WeakSet()
 
@@ -68,10 +68,14 @@ def tell_current_plane(viewer: Viewer) -> None:
 
 
 def plane_text(viewer: Viewer) -> str:
-    """What the topmost visible stack shows: an ion with its m/z, or a cluster; or a layer's own caption."""
+    """What the topmost visible layer shows: an ion, a cluster, the map, the TIC; or its own caption."""
     for layer in reversed(viewer.layers):
         if layer.visible and "caption" in layer.metadata:
             return str(layer.metadata["caption"])
+        if layer.visible and isinstance(layer.metadata.get(KEY), TicImage):
+            return "total ion current"
+        if layer.visible and isinstance(layer, Labels) and isinstance(layer.metadata.get(KEY), ClusteredIons):
+            return "dominant cluster map"
         if layer.visible and isinstance(layer, Image) and layer.ndim in (3, 4):
             plane = round(float(layer.world_to_data(viewer.dims.point[-layer.ndim :])[0]))
             text = _describe(layer, plane)

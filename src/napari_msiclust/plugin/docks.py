@@ -9,13 +9,15 @@ from typing import Any
 
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
-from qtpy.QtCore import QTimer
+from npe2 import PluginManager
+from qtpy.QtCore import QSize, QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_msiclust.plugin.event_loop import handles_events
 from napari_msiclust.plugin.units import prepare_units
 from napari_msiclust.plugin.worker import Failed, Run
 
+_PLUGIN, _TITLE = "napari-msiclust", "Cluster ion images"
 _WIDGET = ("napari_msiclust.plugin.workbench.dock", "Workbench")
 _NEEDED_BY_RUN = "napari_msiclust.pipeline"  # and with it torch
 _SECONDS_TO_DRAW = 2.0
@@ -52,6 +54,10 @@ class ClusterDock(QWidget):
         self._run.worker.yielded.connect(self._receive)
         self._run.start()
 
+    def sizeHint(self) -> QSize:
+        """As wide as what it will hold: wide enough for a table beside a canvas on a small screen."""
+        return QSize(430, 640)
+
     def _receive(self, report: Any) -> None:
         if isinstance(report, Failed):
             self.label.setText(report.message)
@@ -65,6 +71,17 @@ class ClusterDock(QWidget):
         self.widget = getattr(import_module(home), name)(self.viewer)
         self.label.hide()
         self.layout().addWidget(self.widget)
+
+
+def open_cluster_dock(viewer: Viewer) -> None:
+    """Bring the dock into sight; the Plugins menu knows it by the same name, so that there is one."""
+    title = f"{_TITLE} ({PluginManager.instance().get_manifest(_PLUGIN).display_name})"
+    for dock in viewer.window.dock_widgets.values():
+        if isinstance(dock, ClusterDock):
+            dock.parentWidget().show()
+            dock.parentWidget().raise_()
+            return
+    viewer.window.add_dock_widget(ClusterDock(viewer), name=title)
 
 
 def _imports(drawn: threading.Event) -> Generator[str, None, str]:

@@ -150,8 +150,14 @@ class History:
         used = np.flatnonzero(labels > 0)
         if not len(used):
             return self.current.result
-        mz = self.basis.images.mz[used]
-        evidence = collect_evidence(mz, labels[used], self.basis.flat[used])
+        images = self.basis.images
+        evidence = collect_evidence(
+            images.mz[used],
+            labels[used],
+            self.basis.flat[used],
+            polarity=images.polarity,
+            ions=len(images),
+        )
         return replace(self.current.result, evidence=evidence)
 
 

@@ -111,7 +111,7 @@ class Merge:
 
     def describe(self, labels: Labeling) -> str:
         """The edit in words."""
-        return "merge " + ", ".join(labels.name(cluster) for cluster in self.clusters)
+        return "merge " + " and ".join(labels.name(cluster) for cluster in self.clusters)
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ class Evidence:
         if self.ions_in_clusters == self.ions:
             return ""
         return (
-            f"{self.ions_in_clusters} of {self.ions} ions ({self.ions_in_clusters / self.ions:.0%}) are in "
+            f"{self.ions_in_clusters} of {self.ions} ions ({self.ions_in_clusters / self.ions:.1%}) are in "
             "clusters; what follows is about these."
         )
 

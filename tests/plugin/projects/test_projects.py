@@ -88,6 +88,9 @@ def test_a_dropped_project_brings_the_session_back(
     assert [layer.name for layer in viewer.layers] == [
         "tissue ions", "tissue TIC", "mean ion images", "dominant cluster map",
     ]  # fmt: skip
+    assert viewer.dims.current_step[0] == 0
+    docks = [name for name in viewer.window.dock_widgets if name.startswith("Cluster ion images")]
+    assert docks == ["Cluster ion images (MSI ion clustering)"]  # as the Plugins menu calls it
     history = someone.session.history
     assert history is not None
     assert (history.edits, history.position) == (EDITS, 3)
@@ -95,6 +98,9 @@ def test_a_dropped_project_brings_the_session_back(
     assert "stroma" in someone.dock.results_step.clusters.item(0, 0).text() or "stroma" in [
         str(name) for name in someone.session.clusters["name"]
     ]
+    weighed = history.with_evidence().evidence
+    someone.wait(lambda: someone.session.evidence == weighed)
+    assert weighed != history.states[0].result.evidence
     color = viewer.layers["dominant cluster map"].get_color(2)
     np.testing.assert_allclose(color[:3], np.array([0x11, 0x22, 0x33]) / 255, atol=0.01)
     for layer in viewer.layers:

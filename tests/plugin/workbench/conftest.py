@@ -9,6 +9,7 @@ import pytest
 from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QApplication, QComboBox, QMenu, QWidget
 
 from napari_msiclust.config import ClusterConfig
@@ -18,6 +19,16 @@ from tests.plugin.conftest import PLUGIN
 
 SECONDS = 120_000
 LEFT = Qt.MouseButton.LeftButton
+
+
+def shown_color(icon: QIcon) -> str:
+    """The colour of a patch, which is the same where its row is selected."""
+    normal, selected = (
+        icon.pixmap(16, mode).toImage().pixelColor(8, 8).name().upper()
+        for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected)
+    )
+    assert normal == selected
+    return normal
 
 
 @dataclass

@@ -49,11 +49,15 @@ def test_ions_like_an_ion_go_to_a_layer_and_to_a_file(
     user.click_row(panel.table, 2)
     (chosen,) = user.session.selection.ions
     assert f"{user.session.ions['mz'][chosen]:.4f}" == table["mz"][2]
+    user.wait(lambda: table["mz"][2] in user.viewer.canvas.overlays.text.text)
     user.click(panel.to_layer)
     user.wait(lambda: any(layer.name.startswith("like m/z") for layer in user.viewer.layers))
     stack = next(layer for layer in user.viewer.layers if layer.name.startswith("like m/z"))
     assert stack.data.shape[0] == 12
     assert stack.metadata["channels"][0] == f"m/z {table['mz'][0]}"
+    assert user.viewer.canvas.overlays.text.text == f"m/z {table['mz'][0]}"
+    _ask(user)
+    assert not panel.table.selectedItems()  # what was picked among the last answers is none of these
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "like.csv"), ""))
     user.click(panel.to_csv)
     user.wait(lambda: "Saved" in user.dock.status.text())

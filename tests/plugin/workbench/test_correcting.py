@@ -12,7 +12,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog, QFileDialog, QLineEdit
 
 from napari_msiclust.plugin.layers import KEY
-from tests.plugin.workbench.conftest import User
+from tests.plugin.workbench.conftest import User, shown_color
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 ALT = Qt.KeyboardModifier.AltModifier
@@ -74,6 +74,7 @@ def test_merging_two_clusters_and_undoing_it(user: User) -> None:
     user.wait_idle()
     assert _clusters(user) == [1 if cluster == 3 else cluster for cluster in before]
     assert step.clusters.numbers == [1, 2, 4]
+    assert set(user.session.selection.ions) == set(user.session.members(1).tolist())  # all that is one now
     assert (user.viewer.layers["dominant cluster map"].data != 3).all()
     user.click(step.undo)
     user.wait_idle()
@@ -130,7 +131,7 @@ def test_recolouring(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     user.click(step.recolor)
     user.wait_idle()
     assert user.session.clusters["color"][1] == "#102030"
-    assert step.clusters.item(1, 0).data(Qt.ItemDataRole.DecorationRole).name() == "#102030"
+    assert shown_color(step.clusters.item(1, 0).data(Qt.ItemDataRole.DecorationRole)) == "#102030"
     shown = user.viewer.layers["dominant cluster map"].colormap.color_dict[2]
     np.testing.assert_allclose(shown[:3], np.array([16, 32, 48]) / 255, atol=1e-3)
 
@@ -173,6 +174,7 @@ def test_keys_step_accept_and_undo(user: User) -> None:
 
 def test_the_log_tells_every_step(user: User) -> None:
     step = user.dock.results_step
+    assert "No corrections yet" in step.log.steps.item(0).text()
     user.click_row(step.ions.table, 0)
     user.click(step.accept)
     user.pick_cluster(1)

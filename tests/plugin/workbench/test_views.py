@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_msiclust.plugin.layers import KEY
 from napari_msiclust.results.outliers import outliers
-from tests.plugin.workbench.conftest import User
+from tests.plugin.workbench.conftest import User, shown_color
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 
@@ -285,8 +285,9 @@ def test_moving_the_slider_selects_the_ion(user: User) -> None:
 
 
 def test_a_picked_cluster_shows_its_mean_image(user: User) -> None:
-    user.pick_cluster(2)
     means = user.viewer.layers["mean ion images"]
+    assert user.viewer.canvas.overlays.text.text == "dominant cluster map"
+    user.pick_cluster(2)
     user.wait(lambda: means.visible and _slider(user) == 1)
     assert not user.viewer.layers["tissue ions"].visible
     assert user.viewer.canvas.overlays.text.text == "cluster 2"
@@ -297,11 +298,11 @@ def test_colours_are_the_same_everywhere(user: User) -> None:
     step, color = user.dock.results_step, "#009E73"
     assert user.session.clusters["color"][2] == color
     row = step.clusters.numbers.index(3)
-    assert step.clusters.item(row, 0).data(Qt.ItemDataRole.DecorationRole).name().upper() == color
+    assert shown_color(step.clusters.item(row, 0).data(Qt.ItemDataRole.DecorationRole)) == color
     ion = int(user.session.members(3)[0])
     table = step.ions.table.ion_model
     at = table.index(int(table.places((ion,))[0]), 1)
-    assert at.data(Qt.ItemDataRole.DecorationRole).name().upper() == color
+    assert shown_color(at.data(Qt.ItemDataRole.DecorationRole)) == color
     assert step.gallery.gallery.ion_model.colors[ion].name().upper() == color
     shown = user.viewer.layers["dominant cluster map"].colormap.color_dict[3]
     np.testing.assert_allclose(shown[:3], [0, 0x9E / 255, 0x73 / 255], atol=1e-3)

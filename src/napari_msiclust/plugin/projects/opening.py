@@ -14,6 +14,7 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QLabel, QVBoxLayout, QWidget
 
+from napari_msiclust.plugin.docks import open_cluster_dock
 from napari_msiclust.plugin.opening.bar import opening_bar
 from napari_msiclust.plugin.worker import Failed, Run, StoppedByUser
 from napari_msiclust.progress import Progress
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from napari_msiclust.plugin.layers import IonDataset
     from napari_msiclust.plugin.projects.restoring import Found, Restored
 
-_PLUGIN, _DOCK = "napari-msiclust", "Cluster ion images"
 _opening: set[ProjectOpening] = set()
 
 
@@ -101,10 +101,13 @@ class ProjectOpening(QObject):
 
         _opening.discard(self)
         follow_current_plane(self.viewer)
+        was_empty = not self.viewer.layers
         self._show_histology(restored.found)
         for layer in new_layers(self.viewer, restored):
             self.viewer.add_layer(layer)
-        self.viewer.window.add_plugin_dock_widget(_PLUGIN, _DOCK)
+        if was_empty:
+            self.viewer.dims.set_current_step(0, 0)  # napari begins in the middle, beyond the last cluster
+        open_cluster_dock(self.viewer)
         if restored.message:
             show_warning(f"{self.path.name}: {restored.message}")
         self.viewer.status = f"{self.path.name}: opened"

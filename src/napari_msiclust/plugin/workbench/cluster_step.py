@@ -28,7 +28,10 @@ class ClusterStep(QWidget):
         self.evidence.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.addWidget(self.form.native)
-        legend = QLabel("Loss while training; dashed: share of ion images that may teach.")
+        legend = QLabel(
+            "Loss while training; dashed: share of ions whose label is confident enough to train on "
+            "(all of them at the height of the largest loss)."
+        )
         legend.setWordWrap(True)
         layout.addWidget(legend)
         layout.addWidget(self.curves)
@@ -46,8 +49,8 @@ class ClusterStep(QWidget):
             tooltip=fields["preset"].description,
         )
         self.auto = CheckBox(
-            text="choose the number of clusters",
-            tooltip="from the data; the evidence for it stands in the result",
+            text="choose the number of clusters from the data",
+            tooltip="the evidence for it stands in the result; untick it to set the number yourself",
             value=usual == "auto",
         )
         self.clusters = SpinBox(

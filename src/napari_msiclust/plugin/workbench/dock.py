@@ -5,7 +5,6 @@ from __future__ import annotations
 from napari.utils.notifications import show_error, show_info
 from napari.viewer import Viewer
 from pydantic import ValidationError
-from qtpy.QtCore import QSize
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -29,7 +28,7 @@ from napari_msiclust.plugin.workbench.results_step import ResultsStep
 from napari_msiclust.plugin.workbench.stage_clock import StageClock
 from napari_msiclust.plugin.workbench.workspace import Workspace
 from napari_msiclust.progress import Progress
-from napari_msiclust.results.cluster_result import DOMINANT_MAP_MEANING
+from napari_msiclust.results.cluster_result import DOMINANT_MAP_MEANING, ClusterResult
 
 STEPS = ("1 File", "2 Ion images", "3 Cluster", "4 Results")
 _RESULTS = STEPS.index("4 Results")
@@ -66,10 +65,6 @@ class Workbench(QWidget):
         self._run_changed()
         if self.workspace.session is not None:
             self.steps.setCurrentIndex(_RESULTS)
-
-    def sizeHint(self) -> QSize:
-        """Wide enough for the table beside a canvas on a small screen."""
-        return QSize(430, 640)
 
     def _lay_out(self) -> None:
         top, bottom = QHBoxLayout(), QHBoxLayout()
@@ -139,9 +134,8 @@ class Workbench(QWidget):
             result = session.result
             text = " ".join(result.evidence.sentences())
             self.cluster_step.evidence.setText(text)
-            used = len(result.clusters)
             seconds = result.provenance.get("seconds", {}).get("total", 0.0)
-            self.status.setText(f"{len(result.ions)} ions in {used} clusters, {seconds:.0f} s.")
+            self.status.setText(f"{_counted(result)}, {seconds:.0f} s.")
             self.status.setToolTip(f"{text} {DOMINANT_MAP_MEANING}")
 
     # -- run -----------------------------------------------------------------------------------
@@ -206,6 +200,13 @@ class Workbench(QWidget):
 
     def _say(self, message: str) -> None:
         self.status.setText(message)
+
+
+def _counted(result: ClusterResult) -> str:
+    """How many ions are in how many clusters, in words."""
+    clustered = int((result.ions["cluster"] > 0).sum())
+    ions = f"{clustered} ions" if clustered == len(result.ions) else f"{clustered} of {len(result.ions)} ions"
+    return f"{ions} in {len(result.clusters)} clusters"
 
 
 def _scrolled(part: QWidget) -> QScrollArea:

@@ -225,7 +225,7 @@ class LayerView(QObject):
         tell_current_plane(self._viewer)
 
     def add_stack(self, stack: Any, title: str, names: list[str]) -> None:
-        """Add images (n, H, W) on the pixel grid as a layer whose planes have names."""
+        """Add images (n, H, W) on the pixel grid as a layer whose planes have names, and show the first."""
         plane = self.dominant
         self._viewer.add_image(
             stack,
@@ -237,6 +237,7 @@ class LayerView(QObject):
             contrast_limits=(0, 1),
             metadata={"channels": names},
         )
+        self._viewer.dims.set_point(self._viewer.dims.ndim - stack.ndim, 0.0)
 
     # -- from the canvas to the session ----------------------------------------------------------
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -39,6 +40,10 @@ class LogPanel(QWidget):
         )
         self.steps.setAccessibleName("corrections so far")
         self.evidence.setWordWrap(True)
+        self.evidence.setAlignment(Qt.AlignmentFlag.AlignTop)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setWidget(self.evidence)
         buttons = QHBoxLayout()
         buttons.addWidget(self.relearn)
         buttons.addWidget(self.link)
@@ -47,7 +52,7 @@ class LogPanel(QWidget):
         layout.setSpacing(3)
         layout.addWidget(self.steps, stretch=1)
         layout.addLayout(buttons)
-        layout.addWidget(self.evidence)
+        layout.addWidget(area, stretch=1)
         self._session: Session | None = None
         self.relearn.clicked.connect(self.relearning_wanted)
         self.link.clicked.connect(self._link)
@@ -72,6 +77,8 @@ class LogPanel(QWidget):
         history = None if self._session is None else self._session.history
         if history is None:
             return
+        if not history.edits:
+            self.steps.addItem(_nothing_yet())
         for number, step in enumerate(history.steps(), start=1):
             item = QListWidgetItem(f"{number}. {step}" + (" (undone)" if number > history.position else ""))
             font = item.font()
@@ -87,3 +94,9 @@ class LogPanel(QWidget):
     def _link(self) -> None:
         if self._session is not None:
             self._session.link_isotopes()
+
+
+def _nothing_yet() -> QListWidgetItem:
+    item = QListWidgetItem("No corrections yet. Each one will stand here, and Undo takes it back.")
+    item.setFlags(Qt.ItemFlag.NoItemFlags)
+    return item

@@ -80,6 +80,7 @@ class QueryPanel(QWidget):
         self.channel.setToolTip("which channel of the colour image")
         self.find.setToolTip("rank all ions by how alike their images are")
         self.to_layer.setToolTip(f"the first {_SENT} ions, or the selected ones, as a stack of images")
+        self.to_csv.setToolTip("the whole list, with both scores, as a table")
         for box, letters in ((self.source, 14), (self.channel, 8)):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(letters)
@@ -191,6 +192,7 @@ class QueryPanel(QWidget):
         self.title.setText("" if answer is None else f"like {answer[0]}")
         table = pd.DataFrame() if answer is None else answer[1].head(500)
         self.table.blockSignals(True)
+        self.table.clearSelection()
         self.table.setRowCount(len(table))
         for at, row in enumerate(table.itertuples()):
             texts = (

@@ -34,6 +34,7 @@ from napari_msiclust.plugin.workbench.session import Session
 from napari_msiclust.plugin.workbench.spectrum_panel import SpectrumPanel
 from napari_msiclust.plugin.workbench.tree_panel import TreePanel
 from napari_msiclust.plugin.workbench.views.cluster_list import ClusterList
+from napari_msiclust.plugin.workbench.views.swatch import swatch
 from napari_msiclust.plugin.workbench.workspace import Workspace
 from napari_msiclust.results.edits import Merge, Move, Pin, Recolor, Rename, SetAside
 from napari_msiclust.results.table_file import write_table
@@ -273,8 +274,9 @@ class ResultsStep(QWidget):
             return
         menu = QMenu(self)
         labels = session.history.current.labels
+        colors = session.clusters.set_index("cluster")["color"]
         for number in self.clusters.numbers:
-            action = menu.addAction(labels.name(number))
+            action = menu.addAction(swatch(QColor(colors[number])), labels.name(number))
             action.triggered.connect(lambda _=False, to=number: self._move_to(to))
         menu.popup(self.move.mapToGlobal(self.move.rect().bottomLeft()))
 

@@ -156,6 +156,8 @@ class Session(QObject):
         self.history, self._busy = history, False
         self.ready.emit()
         self.changed.emit()
+        if history.position:
+            self._weigh(history)
         if self.project is not None and self.project.edits and not history.edits:
             count = len(self.project.edits)
             self.said.emit(
@@ -165,10 +167,29 @@ class Session(QObject):
         self._next()
 
     def _edited(self, history: History) -> None:
+        whole = self._whole_cluster_selected()
         self.history, self._busy = history, False
         self.changed.emit()
-        self.background.run("evidence", history.with_evidence, self._weighed)
+        if whole:
+            self._select_cluster_again()
+        self._weigh(history)
         self._next()
+
+    def _whole_cluster_selected(self) -> bool:
+        selection = self.selection
+        return bool(selection.cluster) and set(selection.ions) == set(
+            self.members(selection.cluster).tolist()
+        )
+
+    def _select_cluster_again(self) -> None:
+        """A cluster that is selected as a whole stays so, or becomes the one that it was merged into."""
+        current = self.selection.current
+        cluster = 0 if current is None else self.cluster_of(current)
+        if cluster:
+            self.select_cluster(cluster)
+
+    def _weigh(self, history: History) -> None:
+        self.background.run("evidence", history.with_evidence, self._weighed)
 
     def _weighed(self, result: ClusterResult) -> None:
         self.evidence = result.evidence

@@ -7,6 +7,7 @@ from qtpy.QtCore import QItemSelectionModel, Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
+from napari_msiclust.plugin.workbench.views.swatch import swatch
 from napari_msiclust.results.colors import colors_of
 
 _TITLES = ("cluster", "ions", "confid.", "pixels")
@@ -78,7 +79,7 @@ class ClusterList(QTableWidget):
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 else:
                     item.setData(_NUMBER, number)
-                    item.setData(Qt.ItemDataRole.DecorationRole, QColor.fromRgbF(*map(float, colors[row])))
+                    item.setIcon(swatch(QColor.fromRgbF(*map(float, colors[row]))))
                 self.setItem(at, column, item)
         self._filling = False
         self.select(kept)

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from qtpy.QtCore import QAbstractTableModel, QItemSelection, QItemSelectionModel, QModelIndex, Qt, Signal
-from qtpy.QtGui import QColor
+from qtpy.QtGui import QColor, QIcon
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
+from napari_msiclust.plugin.workbench.views.swatch import swatch
 from napari_msiclust.results.colors import colors_of
 
 COLUMNS = {
@@ -29,7 +30,7 @@ _TOOLTIPS = {
     "bin": "why an ion is in no cluster",
 }
 _DECIMALS = {"mz": 4, "confidence": 2, "centrality": 2}
-_WIDTHS = {"mz": 78, "cluster": 58, "confidence": 58, "annotation": 90, "label_origin": 72, "bin": 70}
+_WIDTHS = {"mz": 72, "cluster": 50, "confidence": 52, "annotation": 90, "label_origin": 102, "bin": 60}
 _MAY_BE_EMPTY = ("annotation", "bin")  # hidden where they say nothing
 _ROW_HEIGHT = 21
 
@@ -41,7 +42,7 @@ class IonTableModel(QAbstractTableModel):
         super().__init__()
         self._names: list[str] = []
         self._values: dict[str, npt.NDArray[Any]] = {}
-        self._colors: list[QColor] = []
+        self._swatches: list[QIcon] = []
         self._pinned = np.zeros(0, bool)
         self._kept = np.zeros(0, bool)
         self._order = np.zeros(0, np.intp)
@@ -53,7 +54,7 @@ class IonTableModel(QAbstractTableModel):
         self.beginResetModel()
         self._names = [name for name in COLUMNS if name in ions]
         self._values = {name: ions[name].to_numpy() for name in self._names}
-        self._colors = [QColor.fromRgbF(*map(float, color)) for color in colors_of(clusters)]
+        self._swatches = [swatch(QColor.fromRgbF(*map(float, color))) for color in colors_of(clusters)]
         self._pinned = ions["pinned"].to_numpy() if "pinned" in ions else np.zeros(len(ions), bool)
         self._kept = kept
         self._arrange()
@@ -126,8 +127,8 @@ class IonTableModel(QAbstractTableModel):
             if name == "label_origin" and self._pinned[ion]:
                 return f"{value}, pinned"
             return f"{value:.{_DECIMALS[name]}f}" if name in _DECIMALS else str(value)
-        if role == Qt.ItemDataRole.DecorationRole and name == "cluster" and 0 < value <= len(self._colors):
-            return self._colors[value - 1]
+        if role == Qt.ItemDataRole.DecorationRole and name == "cluster" and 0 < value <= len(self._swatches):
+            return self._swatches[value - 1]
         return None
 
 

@@ -1,4 +1,4 @@
-"""Live curves of training: loss, and the share of ion images that may teach."""
+"""Live curves of training: loss, and the share of ions whose label is confident."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from napari_msiclust.progress import Progress
 
 _LINES = ("#56B4E9", "#E69F00")
 _CONFIDENT = "#009E73"
+
+_HEADROOM = 1.3  # for the names of the stages, above the curves
 
 
 class ProgressPlot(PlotCanvas):
@@ -42,7 +44,7 @@ class ProgressPlot(PlotCanvas):
             if step.confident_fraction is not None:
                 self.confident.append((len(self.losses) - 1, step.confident_fraction))
         if self.losses:
-            self.home = View(0.0, max(len(self.losses) - 1, 1), 0.0, max(self.losses) * 1.08 or 1.0)
+            self.home = View(0.0, max(len(self.losses) - 1, 1), 0.0, max(self.losses) * _HEADROOM or 1.0)
             self.set_view(self.home)
 
     def draw(self, painter: QPainter) -> None:
@@ -56,7 +58,9 @@ class ProgressPlot(PlotCanvas):
             painter.drawText(QPointF(min(at + 4, room), self.frame.top() + 11 + 12 * (number % 2)), name)
         if self.confident:
             steps, shares = np.array(self.confident).T
-            self._draw_line(painter, steps, shares * self.home.top, _CONFIDENT, Qt.PenStyle.DashLine)
+            self._draw_line(
+                painter, steps, shares * self.home.top / _HEADROOM, _CONFIDENT, Qt.PenStyle.DashLine
+            )
 
     def _draw_line(
         self,

@@ -77,7 +77,9 @@ def read_annotations(path: str | Path, sets: Sequence[str] = ()) -> pd.DataFrame
     ]
     if not chosen:
         raise FileFormatError(
-            "no column of classes or pathways", fix="name one class or pathway, or say which it is", path=path
+            "no column of classes or pathways",
+            fix="name a column class or pathway, or say which one it is (--column)",
+            path=path,
         )
     molecule = _molecules(table, given)
     parts = []

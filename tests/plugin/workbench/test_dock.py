@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.imzml import open_imzml
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.plugin.layers import KEY, ion_layers
-from napari_msiclust.plugin.workbench.dock import Workbench
+from napari_msiclust.plugin.workbench.dock import Workbench, counted
+from napari_msiclust.results.cluster_result import ClusterResult
 from tests.plugin.conftest import PLUGIN
 from tests.plugin.workbench.conftest import SECONDS
 
@@ -174,3 +176,14 @@ def test_a_crop_of_real_tissue_goes_all_the_way(
     _wait_for_end(qtbot, docked)
     assert len(viewer.layers) == 4
     assert docked.results_step.ions.table.model().rowCount() == len(crop)
+
+
+def test_the_status_counts_what_is_in_a_cluster(tissue_result: ClusterResult) -> None:
+    ions, clusters = tissue_result.ions.copy(), tissue_result.clusters.copy()
+    assert counted(tissue_result) == f"{len(ions)} ions in {len(clusters)} clusters"
+    aside = ions["cluster"] == 1
+    ions.loc[aside, "cluster"] = 0
+    clusters.loc[clusters["cluster"] == 1, "ions"] = 0
+    fewer = replace(tissue_result, ions=ions, clusters=clusters)
+    left = len(ions) - aside.sum()
+    assert counted(fewer) == f"{left} of {len(ions)} ions in {len(clusters) - 1} clusters"

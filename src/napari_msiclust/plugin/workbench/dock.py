@@ -135,7 +135,7 @@ class Workbench(QWidget):
             text = " ".join(result.evidence.sentences())
             self.cluster_step.evidence.setText(text)
             seconds = result.provenance.get("seconds", {}).get("total", 0.0)
-            self.status.setText(f"{_counted(result)}, {seconds:.0f} s.")
+            self.status.setText(f"{counted(result)}, {seconds:.0f} s.")
             self.status.setToolTip(f"{text} {DOMINANT_MAP_MEANING}")
 
     # -- run -----------------------------------------------------------------------------------
@@ -202,11 +202,11 @@ class Workbench(QWidget):
         self.status.setText(message)
 
 
-def _counted(result: ClusterResult) -> str:
+def counted(result: ClusterResult) -> str:
     """How many ions are in how many clusters, in words."""
     clustered = int((result.ions["cluster"] > 0).sum())
     ions = f"{clustered} ions" if clustered == len(result.ions) else f"{clustered} of {len(result.ions)} ions"
-    return f"{ions} in {len(result.clusters)} clusters"
+    return f"{ions} in {int((result.clusters['ions'] > 0).sum())} clusters"
 
 
 def _scrolled(part: QWidget) -> QScrollArea:

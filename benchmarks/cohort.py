@@ -3,11 +3,11 @@
 The tissue is cut in two along its longer side, the second part is turned by 90 degrees and its intensities
 are multiplied by a number, and the parts are clustered jointly. Reported is the share of the ions with the
 same cluster as in the whole, clusters matched one to one, over the ions that both put into a cluster and
-over all ions (in the same cluster, or in none in both). Two clusterings of the whole with other random
-numbers say how much of the disagreement is none of the cutting. Runs whose folder is there already are not
-repeated. Data folder: MSICLUST_TEST_DATA, default ../shared/data.
+over all ions (in the same cluster, or in none in both). Clusterings of the whole with other random numbers
+say how much of the disagreement is none of the cutting. Data folder: MSICLUST_TEST_DATA, default
+../shared/data.
 
-usage: python benchmarks/cohort.py --out DIR [--file FILE.imzML] [--clusters 10] [--seeds 0,1] [--factor 7.3]
+usage: python benchmarks/cohort.py [--file FILE.imzML] [--clusters 6,8,10,12] [--seeds 0,1,2] [--factor 7.3]
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
+from ablation import Networks, whole
 from napari_msiclust import ClusterConfig, extract_ion_images, open_imzml
+from napari_msiclust.learning.consensus_recipe import pixel_start
+from napari_msiclust.learning.device import limited_threads
 from napari_msiclust.msi.cohort import Section, cohort_of
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
-from napari_msiclust.pipeline import clustering_steps, cohort_steps
+from napari_msiclust.msi.training_set import TrainingSet, training_set
 from napari_msiclust.progress import drain
-from napari_msiclust.results.cohort_exports import write_cohort
-from napari_msiclust.results.exports import IONS, is_result_folder, read_ion_table, write_result
 
 DATA = Path(os.environ.get("MSICLUST_TEST_DATA", "../shared/data"))
 MSIGHT = DATA / "msight" / "prostate_example.imzML"
@@ -77,12 +78,17 @@ def agreement(one: Labels, other: Labels) -> tuple[float, float, int]:
     return same / inner.sum(), (same + table[0, 0]) / len(one), int(inner.sum())
 
 
-def labels(folder: Path, mz: npt.NDArray[np.float64]) -> Labels:
-    """Cluster of each ion of a result, which has to list these m/z."""
-    ions = read_ion_table(folder / IONS)
-    if len(ions) != len(mz) or not np.allclose(ions["mz"], mz, rtol=1e-9):
-        raise SystemExit(f"{folder} holds other ions than the file")
-    found: Labels = ions["cluster"].to_numpy(dtype=np.int64)
+def clusterings(prepared: TrainingSet, config: ClusterConfig, numbers: list[int]) -> dict[int, Labels]:
+    """For each number of clusters the cluster of each ion, 0 for none; one network for all of them."""
+    start = drain(pixel_start(prepared.stack, prepared.mask, config))
+    networks = Networks(prepared)
+    found = {}
+    for number in numbers:
+        asked = config.model_copy(update={"clusters": number})
+        labels, standing = whole(networks, start, asked)
+        every = np.zeros(len(prepared.images), dtype=np.int64)
+        every[prepared.used] = np.where(standing >= config.consensus.min_standing, labels + 1, 0)
+        found[number] = every
     return found
 
 
@@ -90,36 +96,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--file", type=Path, default=MSIGHT)
-    parser.add_argument("--clusters", type=int, default=10)
-    parser.add_argument("--seeds", default="0,1")
+    parser.add_argument("--clusters", default="6,8,10,12")
+    parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--factor", type=float, default=7.3)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     with open_imzml(options.file) as file:
         images = extract_ion_images(file)
+    numbers = [int(number) for number in options.clusters.split(",")]
     rows = []
-    seeds = [int(seed) for seed in options.seeds.split(",")]
-    for seed in seeds:
-        config = ClusterConfig(clusters=options.clusters, seed=seed, device="cpu")
-        whole, joint = options.out / f"whole-{seed}", options.out / f"joint-{seed}"
-        if not is_result_folder(whole):
-            result = drain(clustering_steps(images, config, threads=options.threads))
-            write_result(result, images, whole)
-        if not is_result_folder(joint):
-            cohort = cohort_of(halves(images, options.factor), config)
-            write_cohort(drain(cohort_steps(cohort, config, threads=options.threads)), joint)
-        rows.append(
-            (f"whole and joint, seed {seed}", *agreement(labels(whole, images.mz), labels(joint, images.mz)))
-        )
-        print(rows[-1], flush=True)
-    first = labels(options.out / f"whole-{seeds[0]}", images.mz)
-    for seed in seeds[1:]:
-        other = labels(options.out / f"whole-{seed}", images.mz)
-        rows.append((f"whole, seeds {seeds[0]} and {seed}", *agreement(first, other)))
-    table = pd.DataFrame(rows, columns=["compared", "same, of those in both", "same, of all", "in both"])
-    print(table.round(4).to_string(index=False))
+    first: dict[int, Labels] = {}
+    for seed in map(int, options.seeds.split(",")):
+        config = ClusterConfig(seed=seed, device="cpu")
+        cohort = cohort_of(halves(images, options.factor), config)
+        with limited_threads(options.threads):
+            alone = clusterings(training_set(images, config), config, numbers)
+            joint = clusterings(cohort.training_set(config), config, numbers)
+        for number in numbers:
+            rows.append((number, f"whole and joint, seed {seed}", *agreement(alone[number], joint[number])))
+            if first:
+                rows.append(
+                    (number, f"whole, another seed ({seed})", *agreement(first[number], alone[number]))
+                )
+        first = first or alone
+        print(*rows[-2 * len(numbers) :], sep="\n", flush=True)
+    table = pd.DataFrame(
+        rows, columns=["clusters", "compared", "same, of those in both", "same, of all", "in both"]
+    )
+    print(table.sort_values("clusters", kind="stable").round(3).to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ class Tour:
         settle(1)
         self.viewer.open(str(imzml), plugin=PLUGIN)
         until(lambda: self.dock.data_box.count() > 0)
+        self.viewer.reset_view()
 
     @property
     def step(self):

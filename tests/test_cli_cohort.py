@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from napari_msiclust.cli.cohorts import section_names
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.imzml_export import write_imzml
+from napari_msiclust.study import section_names
 from tests.cohorts import without
 from tests.test_cli import QUICK, assert_one_line, msiclust
 
@@ -55,7 +55,7 @@ def test_it_has_all_options_of_cluster() -> None:
 
 
 def test_one_file_is_no_cohort(tissue: Path, tmp_path: Path) -> None:
-    assert_one_line(refused(tmp_path, tissue), "one section is no cohort", "msiclust cluster")
+    assert_one_line(refused(tmp_path, tissue), "one section is no cohort", "cluster it alone")
 
 
 def test_the_same_file_twice(tissue: Path, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import TypeAdapter, ValidationError
 
 from napari_msiclust.errors import FileFormatError, InputError
+from napari_msiclust.progress import Progress, ProgressCallback, drain
 
 if TYPE_CHECKING:
     from napari_msiclust.msi.imzml import ImzmlFile
     from napari_msiclust.msi.ion_images import IonImages
-    from napari_msiclust.progress import ProgressCallback
 
 _LIST_HASH = "mz_sha256"
 
@@ -93,19 +94,25 @@ class ReadingSettings:
 
     def images(self, opened: ImzmlFile, report: ProgressCallback | None = None) -> IonImages:
         """The ion images."""
-        from napari_msiclust.msi.extract import NORMALIZATIONS, extract_ion_images
+        return drain(self.images_steps(opened), report)
+
+    def images_steps(
+        self, opened: ImzmlFile, *, stop: threading.Event | None = None
+    ) -> Generator[Progress, None, IonImages]:
+        """The ion images, by a generator of `Progress` that `stop` ends with `Stopped`."""
+        from napari_msiclust.msi.extract import NORMALIZATIONS, extraction_steps
+        from napari_msiclust.msi.ion_list import Tolerance
         from napari_msiclust.msi.mz_lists import read_mz_list
         from napari_msiclust.msi.peaks import PeakSettings
         from napari_msiclust.msi.spatial import keep_structured
 
-        images = extract_ion_images(
+        images = yield from extraction_steps(
             opened,
             None if self.mz is None else read_mz_list(self.mz),
-            tolerance_ppm=self.tolerance_ppm,
-            tolerance_da=self.tolerance_da,
+            tolerance=Tolerance.of(self.tolerance_ppm, self.tolerance_da),
             normalization=next((name for name in NORMALIZATIONS if name == self.normalization), None),
             peaks=PeakSettings(self.max_peaks, self.min_pixel_frequency),
-            progress=report,
+            stop=stop,
         )
         return images if self.min_structure is None else keep_structured(images, self.min_structure)
 

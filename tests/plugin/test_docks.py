@@ -42,6 +42,15 @@ def test_the_dock_is_filled_when_all_is_imported(qtbot: QtBot, viewer: Viewer) -
     _wait_for_threads(qtbot)
 
 
+def test_the_dock_takes_the_whole_height(qtbot: QtBot, viewer: Viewer) -> None:
+    viewer.window.resize(1280, 800)
+    dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")[1]
+    for number in range(dock.widget.steps.count()):
+        dock.widget.steps.setCurrentIndex(number)
+        qtbot.wait(100)
+        assert dock.widget.height() == dock.height()
+
+
 def test_a_dock_closed_meanwhile_does_no_harm(qtbot: QtBot, viewer: Viewer) -> None:
     _open(qtbot, viewer)
     viewer.close()

@@ -41,7 +41,7 @@ class ClusterDock(QWidget):
         self.viewer = napari_viewer
         self.widget: QWidget | None = None
         self.label = QLabel("Loading ...")
-        # else napari puts a stretch below the label, which would push down what is filled in later
+        # With another policy napari adds a stretch below, which takes half of the height.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

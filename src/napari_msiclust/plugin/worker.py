@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from napari.qt.threading import GeneratorWorker, create_worker
@@ -41,8 +42,17 @@ class StoppedByUser:
     """The run ended because the user asked for it."""
 
 
+@dataclass(frozen=True)
+class Study:
+    """The result of several sections, as it was written."""
+
+    folder: Path
+    sections: dict[Path, Path]  # folder of the result of each file
+    summary: str
+
+
 Ending = Failed | StoppedByUser
-Report: TypeAlias = "list[Progress] | ClusterResult | Relearning | Explanation | Ending"
+Report: TypeAlias = "list[Progress] | ClusterResult | Relearning | Explanation | Study | Ending"
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +130,11 @@ def explaining_run(history: History) -> Run:
     return Run.of(lambda stop: explanation_steps(history, stop=stop), "explaining clusters")
 
 
+def study_run(files: Sequence[Path], out: Path, config: ClusterConfig) -> Run:
+    """Sections of a study clustered jointly; its worker emits `Report`, at last a `Study`."""
+    return Run.of(lambda stop: _study(files, out, config, stop), "clustering a study")
+
+
 # What torch needs is imported in the thread that runs: that takes seconds.
 
 
@@ -135,6 +150,18 @@ def _relearning(history: History, stop: threading.Event) -> Generator[Progress, 
     from napari_msiclust.results.relearning import relearning_steps
 
     return (yield from relearning_steps(history, threads=_threads(), stop=stop))
+
+
+def _study(
+    files: Sequence[Path], out: Path, config: ClusterConfig, stop: threading.Event
+) -> Generator[Progress, None, Study]:
+    from napari_msiclust.reading import ReadingSettings
+    from napari_msiclust.results.cohort_exports import SECTIONS, section_folders
+    from napari_msiclust.study import study_steps, summary
+
+    result = yield from study_steps(files, out, config, ReadingSettings(), threads=_threads(), stop=stop)
+    folders = [out / SECTIONS / name for name in section_folders(result.cohort.names)]
+    return Study(out, dict(zip(files, folders, strict=True)), summary(result, out))
 
 
 def _threads() -> int:

@@ -14,7 +14,6 @@ from napari_msiclust.plugin.workbench.dock import Workbench
 from napari_msiclust.plugin.workbench.saving import save_result
 from napari_msiclust.reading import ReadingSettings
 from napari_msiclust.results.cluster_result import ClusterResult
-from napari_msiclust.results.edits import SetAside
 from napari_msiclust.results.exports import describe_source, write_result
 from tests.plugin.conftest import PLUGIN
 from tests.plugin.workbench.conftest import SECONDS, User
@@ -36,7 +35,8 @@ def test_a_run_of_the_dock_is_replayed_identically(
     user.click(dock.run_button)
     user.wait(lambda: dock.run_button.isEnabled() and dock.workspace.session is not None, SECONDS)
     user.wait_idle()
-    user.session.do(SetAside((2,)))
+    user.click_row(dock.results_step.ions.table, 2)
+    user.click(dock.results_step.aside)
     user.wait_idle()
     history = user.session.history
     out = save_result(history, user.session.dataset, tmp_path / "result")
@@ -64,7 +64,8 @@ def test_a_result_that_was_opened_again_is_saved_and_replayed(
     assert user.session.result.config == tissue_result.config
     assert user.session.basis is not None
     assert user.session.basis.features.any()
-    user.session.do(SetAside((2,)))
+    user.click_row(docked.results_step.ions.table, 2)
+    user.click(docked.results_step.aside)
     user.wait_idle()
     out = save_result(user.session.history, user.session.dataset, tmp_path / "second")
     run = json.loads((out / "run.json").read_text())

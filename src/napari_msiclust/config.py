@@ -65,7 +65,7 @@ class ConsensusConfig(_Settings):
     likeness: bool = Field(
         True, description="ions that clusterings of the pixels put together are positives of training"
     )
-    refine_epochs: int = Field(6, ge=0, description="passes of self-labeling on confidently clustered ions")
+    refine_epochs: int = Field(6, ge=0, description="passes of self-labeling over all ion images")
     embedding_votes: float = Field(
         1 / 3,
         gt=0,

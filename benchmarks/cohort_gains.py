@@ -17,7 +17,6 @@ from dataclasses import replace
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from cohort import DATA, turned
 from generated import Generated, Recipe, sibling
 from napari_msiclust import ClusterConfig
 from napari_msiclust.learning.consensus import coassociation, cut, merge_tree
@@ -25,8 +24,9 @@ from napari_msiclust.learning.consensus_recipe import pixel_start
 from napari_msiclust.msi.cohort import Section, cohort_of
 from napari_msiclust.msi.training_set import TrainingSet, prepared, training_set
 from napari_msiclust.progress import drain
+from quality import UTERUS
+from tissue_halves import turned
 
-UTERUS = DATA / "uterus13" / "uterus13.imzML"
 CONFIG = ClusterConfig()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from benchmarks.cohort import agreement, halves
+from benchmarks.tissue_halves import agreement, halves
 
 from napari_msiclust.assignment import assignment_steps
 from napari_msiclust.config import ClusterConfig

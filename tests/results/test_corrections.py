@@ -175,6 +175,20 @@ def test_evidence_of_corrected_labels_counts_what_that_of_the_learned_ones_does(
     assert "[M+Na]+ and [M+H]+" in [pair.name for pair in corrected.pairs]
 
 
+def test_linked_isotopes_are_no_evidence_for_the_clusters(
+    tissue_result: ClusterResult, tissue_images: IonImages
+) -> None:
+    mz = tissue_images.mz.copy()
+    kept = np.flatnonzero(tissue_result.ions["cluster"] > 0)[:2]
+    mz[kept[1]] = mz[kept[0]] + 1.00335
+    images = dataclasses.replace(tissue_images, mz=mz)
+    history = History.begin(tissue_result, IonBasis.of(tissue_result, images))
+    before = history.applied(Rename(1, "rim")).with_evidence().evidence
+    linked = history.applied(LinkIsotopes((int(kept[1]),), (int(kept[0]),))).with_evidence().evidence
+    assert linked.isotope_pairs < before.isotope_pairs
+    assert before.pairs_by_hand == 0 < linked.pairs_by_hand
+
+
 def test_exports_tell_what_was_done(
     history: History, splittable: list[Edit], tissue_images: IonImages, run_in: Path
 ) -> None:

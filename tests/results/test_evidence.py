@@ -132,6 +132,23 @@ def test_ions_in_no_cluster_are_not_judged() -> None:
     assert "3 of 10 ions (30.0%)" in evidence.sentences()[0]
 
 
+def test_what_a_person_put_together_is_no_evidence() -> None:
+    mz = np.array([100.0, 101.00335, 200.0, 201.00335, 300.0, 301.00335])
+    labels, images = np.array([1, 1, 2, 2, 1, 2]), np.random.default_rng(0).random((6, 50), dtype=np.float32)
+    linked = np.array([False, True, False, False, False, False])
+    everything, held_out = (
+        collect_evidence(mz, labels, images),
+        collect_evidence(mz, labels, images, by_hand=linked),
+    )
+    assert (everything.isotope_pairs, everything.isotope_agreement) == (3, pytest.approx(2 / 3, abs=1e-6))
+    assert (held_out.isotope_pairs, held_out.isotope_agreement, held_out.pairs_by_hand) == (2, 0.5, 1)
+    assert any("1 pairs of isotopes or adducts" in sentence for sentence in held_out.sentences())
+    assert not any("by hand" in sentence for sentence in everything.sentences())
+    none_left = collect_evidence(mz, labels, images, by_hand=np.ones(6, bool))
+    assert none_left.isotope_kappa is None
+    assert any("No pair of 13C isotopes is left" in sentence for sentence in none_left.sentences())
+
+
 def test_colocalization_equals_the_mean_over_all_pairs() -> None:
     rng = np.random.default_rng(0)
     images = rng.random((150, 30), dtype=np.float32)

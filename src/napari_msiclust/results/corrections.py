@@ -146,7 +146,7 @@ class History:
         """The current result with evidence for its labels; takes a second for thousands of ions."""
         if not self.position:
             return self.current.result
-        labels = self.current.labels.cluster
+        given, labels = self.current.labels.by_hand, self.current.labels.cluster
         used = np.flatnonzero(labels > 0)
         if not len(used):
             return self.current.result
@@ -157,6 +157,7 @@ class History:
             self.basis.flat[used],
             polarity=images.polarity,
             ions=len(images),
+            by_hand=given[used],
         )
         return replace(self.current.result, evidence=evidence)
 

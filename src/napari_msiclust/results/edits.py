@@ -50,6 +50,12 @@ class Labeling:
     names: Mapping[int, str] = field(default_factory=dict)
     colors: Mapping[int, str] = field(default_factory=dict)
 
+    @property
+    def by_hand(self) -> npt.NDArray[np.bool_]:
+        """Ions that a person put where they are, one by one or as isotopes, shape (N,)."""
+        manual: npt.NDArray[np.bool_] = np.array(self.origin) == MANUAL
+        return self.pinned & manual
+
     def members(self, cluster: int) -> npt.NDArray[np.intp]:
         """Ions of a cluster, ascending."""
         return np.flatnonzero(self.cluster == cluster)

@@ -75,6 +75,8 @@ class Evidence:
         Mean adjusted Rand index of two clusterings with other pixels and other random numbers; None without.
     runs : int
         Clusterings that were compared; 0 for none.
+    pairs_by_hand : int
+        Pairs of isotopes, adducts and water loss that are not judged, as a person gave one of the labels.
     """
 
     ions: int
@@ -90,6 +92,7 @@ class Evidence:
     colocalization_between: float | None
     stability: float | None
     runs: int
+    pairs_by_hand: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -115,6 +118,7 @@ class Evidence:
             self._coverage(),
             self._isotopes(),
             self._adducts(),
+            self._by_hand(),
             self._colocalization(),
             self._stability(),
         ]
@@ -138,6 +142,8 @@ class Evidence:
             )
         if self.isotope_pairs:
             return "All ions are in one cluster, so isotopes cannot tell how good it is."
+        if self.pairs_by_hand:
+            return "No pair of 13C isotopes is left that a person did not put together or apart."
         return "No two ions differ by one 13C, so isotopes cannot tell how good the clusters are."
 
     def _accidental_isotopes(self) -> float:
@@ -155,6 +161,14 @@ class Evidence:
             f"Of {self.adduct_pairs} pairs of ions whose masses fit two forms of one molecule ({kinds}), "
             f"{self.adduct_agreement:.0%} are in one cluster (kappa {self.adduct_kappa:.2f}). This is weaker "
             "evidence than isotopes: adducts also follow the salts of the tissue."
+        )
+
+    def _by_hand(self) -> str:
+        if not self.pairs_by_hand:
+            return ""
+        return (
+            f"{self.pairs_by_hand} pairs of isotopes or adducts with an ion that was moved by hand do not "
+            "count: what was put together on purpose proves nothing."
         )
 
     def _colocalization(self) -> str:
@@ -182,6 +196,7 @@ def collect_evidence(
     polarity: Polarity | None = None,
     ions: int | None = None,
     runs: npt.NDArray[np.int64] | None = None,
+    by_hand: npt.NDArray[np.bool_] | None = None,
 ) -> Evidence:
     """Evidence for clusters of n ions.
 
@@ -198,12 +213,15 @@ def collect_evidence(
         All ions, those set aside before training included; n if not given.
     runs : ndarray of int, shape (R, n), optional
         Labels of R clusterings that differ in their pixels and random numbers.
+    by_hand : ndarray of bool, shape (n,), optional
+        Ions that a person put where they are, isotopes perhaps that were linked as such; a pair with one
+        of them is no evidence.
     """
     found = ion_pairs(mz, polarity)
-    isotopes = _pooled([pairs for pairs in found if pairs.difference.family == "isotope"], labels, ISOTOPE)
-    adducts = _pooled(
-        [pairs for pairs in found if pairs.difference.family == "adduct" and pairs.evident], labels, "adducts"
-    )
+    learned = labels if by_hand is None else np.where(by_hand, 0, labels)
+    counted = [pairs for pairs in found if pairs.evident]
+    isotopes = _pooled([pairs for pairs in counted if pairs.difference.family == "isotope"], learned, ISOTOPE)
+    adducts = _pooled([pairs for pairs in counted if pairs.difference.family == "adduct"], learned, "adducts")
     within, between = colocalization(flat_images, labels)
     return Evidence(
         ions=len(mz) if ions is None else ions,
@@ -214,11 +232,12 @@ def collect_evidence(
         adduct_pairs=adducts.pairs,
         adduct_agreement=adducts.agreement,
         adduct_kappa=adducts.kappa,
-        pairs=tuple(_pooled([pairs], labels, pairs.difference.name) for pairs in found),
+        pairs=tuple(_pooled([pairs], learned, pairs.difference.name) for pairs in found),
         colocalization_within=_rounded(within),
         colocalization_between=_rounded(between),
         stability=None if runs is None else _rounded(stability(runs)),
         runs=0 if runs is None else len(runs),
+        pairs_by_hand=_pooled(counted, labels, "").pairs - _pooled(counted, learned, "").pairs,
     )
 
 

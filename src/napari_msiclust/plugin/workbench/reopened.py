@@ -14,6 +14,7 @@ from napari_msiclust.config import ClusterConfig
 from napari_msiclust.learning.ion_clustering import Embedding
 from napari_msiclust.plugin.layers import ClusteredIons, IonDataset
 from napari_msiclust.results.cluster_result import ClusterResult
+from napari_msiclust.results.edits import MANUAL
 from napari_msiclust.results.evidence import Evidence, collect_evidence
 from napari_msiclust.results.exports import SavedResult
 
@@ -75,7 +76,13 @@ def _config(saved: SavedResult | None) -> ClusterConfig:
 
 def _pairs_alone(ions: pd.DataFrame) -> Evidence:
     """Evidence from the m/z list; the colocalization of the images is left open."""
+    by_hand = None
+    if {"pinned", "label_origin"} <= set(ions):
+        by_hand = ((ions["pinned"].astype(str) == "True") & (ions["label_origin"] == MANUAL)).to_numpy()
     found = collect_evidence(
-        ions["mz"].to_numpy(), ions["cluster"].to_numpy(), np.zeros((len(ions), 1), np.float32)
+        ions["mz"].to_numpy(),
+        ions["cluster"].to_numpy(),
+        np.zeros((len(ions), 1), np.float32),
+        by_hand=by_hand,
     )
     return replace(found, colocalization_within=None, colocalization_between=None)

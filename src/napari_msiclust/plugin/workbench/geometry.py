@@ -10,8 +10,9 @@ import numpy.typing as npt
 from napari.layers import Image, Labels, Layer, Shapes
 
 from napari_msiclust.errors import InputError
-from napari_msiclust.results.drawn_regions import ellipse_corners, polygon_mask, stain_channel
 from napari_msiclust.results.query import sample_on_grid
+from napari_msiclust.results.regions import PolygonRegion, ellipse_outline
+from napari_msiclust.results.stains import stain_channel
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -53,8 +54,9 @@ def region_of(layer: Layer, on_grid: Layer, shape: tuple[int, int], point: Point
     """
     if isinstance(layer, Shapes):
         back = grid_to_layer(layer, on_grid)
-        polygons = [_on_grid(_outline(layer, at), back) for at in range(layer.nshapes)]
-        mask = polygon_mask(polygons, shape)
+        polygons = tuple((_on_grid(_outline(layer, at), back),) for at in range(layer.nshapes))
+        pixels = np.indices(shape, dtype=np.float64).reshape(2, -1).T
+        mask = PolygonRegion(layer.name, polygons).contains(pixels).reshape(shape)
     else:
         plane = current_plane(layer, point)
         mask = sample_on_grid(plane > 0, grid_to_layer(on_grid, layer), shape) >= 0.5
@@ -83,7 +85,7 @@ def current_plane(layer: Image | Labels, point: Point) -> npt.NDArray[Any]:
 
 def _outline(layer: Shapes, at: int) -> FloatArray:
     corners = np.asarray(layer.data[at], dtype=np.float64)[:, -2:]
-    return ellipse_corners(corners) if layer.shape_type[at] == "ellipse" else corners
+    return ellipse_outline(corners) if layer.shape_type[at] == "ellipse" else corners
 
 
 def _on_grid(corners: FloatArray, back: FloatArray) -> FloatArray:

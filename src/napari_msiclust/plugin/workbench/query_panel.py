@@ -28,9 +28,9 @@ from napari_msiclust.plugin.workbench.geometry import channel_of, region_of
 from napari_msiclust.plugin.workbench.layer_view import LayerView
 from napari_msiclust.plugin.workbench.session import Session
 from napari_msiclust.results.composite import stack_of_ions
-from napari_msiclust.results.drawn_regions import STAIN_CHANNELS
 from napari_msiclust.results.ion_basis import IonBasis
 from napari_msiclust.results.query import Query, like_image, like_ion
+from napari_msiclust.results.stains import STAIN_CHANNELS
 from napari_msiclust.results.table_file import write_table
 
 _ION = "the selected ion"

@@ -91,12 +91,11 @@ def main() -> None:
                 standing, right = standings(made, seed)
                 print(f"{name}, seed {seed}: {right.mean():.1%} of {len(right)} ions right", flush=True)
                 found[bool(seed % 2)].append((standing, right))
-    standing, right = (np.concatenate(parts) for parts in zip(*found[True], strict=True))
-    fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(standing, right)
-    print(
-        "odd seeds: share right at standings",
-        dict(zip(KNOTS.round(2), fitted.predict(KNOTS).round(3), strict=True)),
-    )
+    if found[True]:
+        standing, right = (np.concatenate(parts) for parts in zip(*found[True], strict=True))
+        fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(standing, right)
+        share = pd.Series(fitted.predict(KNOTS), index=KNOTS.round(2))
+        print(f"odd seeds: share right at standings\n{share.round(3).to_string()}")
     if found[False]:
         standing, right = (np.concatenate(parts) for parts in zip(*found[False], strict=True))
         confidence = calibrated(standing)

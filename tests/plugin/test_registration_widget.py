@@ -56,14 +56,18 @@ def _click(qtbot: QtBot, button: QPushButton) -> None:
 
 
 def _place_pairs(
-    qtbot: QtBot, widget: RegistrationWidget, mouse: CanvasMouse, spots: list[tuple[float, float]]
+    qtbot: QtBot,
+    widget: RegistrationWidget,
+    mouse: CanvasMouse,
+    spots: list[tuple[float, float]],
+    true: np.ndarray = TRUE,
 ) -> np.ndarray:
-    """Place pairs by clicks on both images, where `TRUE` takes the spots; the spots that were hit."""
+    """Place pairs by clicks on both images, where `true` takes the spots; the spots that were hit."""
     _click(qtbot, widget.place_button)
     hit = []
     for spot in spots:
-        fixed = mouse.click(tuple(apply(TRUE, [spot])[0]))
-        ion = apply(np.linalg.inv(TRUE), [fixed])[0]  # the partner of what was hit
+        fixed = mouse.click(tuple(apply(true, [spot])[0]))
+        ion = apply(np.linalg.inv(true), [fixed])[0]  # the partner of what was hit
         hit.append(
             apply(np.linalg.inv(widget.session.matrix), [mouse.click(apply(widget.session.matrix, [ion])[0])])
         )
@@ -145,7 +149,7 @@ def test_deleting_a_pair_and_filling_its_number(
 ) -> None:
     _place_pairs(qtbot, widget, mouse, SPOTS)
     widget.table.selectRow(1)
-    widget._remove_chosen()
+    _click(qtbot, next(one for one in widget.findChildren(QPushButton) if one.text() == "Remove pair"))
     assert widget.session.landmarks.pairs().numbers.tolist() == [1, 3, 4]
     _place_pairs(qtbot, widget, mouse, [SPOTS[1]])
     assert widget.session.landmarks.pairs().numbers.tolist() == [1, 2, 3, 4]
@@ -175,11 +179,8 @@ def test_flips_and_turns_and_undo(qtbot: QtBot, opened: Viewer, widget: Registra
 def test_a_flip_is_the_users_choice_and_a_mirrored_set_warns(
     qtbot: QtBot, widget: RegistrationWidget, mouse: CanvasMouse
 ) -> None:
-    _place_pairs(qtbot, widget, mouse, SPOTS)
-    fixed = widget.session.landmarks.contents()["fixed"]
-    mirrored = np.column_stack([fixed[1][:, 0], 2400 - fixed[1][:, 1]])
-    widget.session.landmarks.show(widget.session.landmarks.contents() | {"fixed": (fixed[0], mirrored)})
-    widget.session._refit()
+    left_to_right = np.array([[1.0, 0, 0], [0, -1, 2000], [0, 0, 1]])
+    _place_pairs(qtbot, widget, mouse, SPOTS, left_to_right @ TRUE)
     assert "flip" in widget.error.text()
     assert widget.session.fit.rms_um > 100
     assert not widget.presets["turn left by 90 degrees"].isEnabled()
@@ -284,28 +285,36 @@ def test_save_load_and_reapply(
 
 
 def test_a_result_joins_the_registered_dataset(
-    opened: Viewer, widget: RegistrationWidget, tissue_result: ClusterResult
+    qtbot: QtBot,
+    opened: Viewer,
+    widget: RegistrationWidget,
+    mouse: CanvasMouse,
+    tissue_result: ClusterResult,
 ) -> None:
-    widget.session._move(TRUE)
+    _place_pairs(qtbot, widget, mouse, SPOTS)
     dataset = next(layer.metadata for layer in opened.layers if layer.name == "tissue ions")[
         "napari_msiclust"
     ]
     for data, settings, kind in result_layers(tissue_result, dataset):
         getattr(opened, f"add_{kind}")(data, **settings)
     for name in ("mean ion images", "dominant cluster map"):
-        np.testing.assert_allclose(placed(opened.layers[name]), TRUE)
+        np.testing.assert_allclose(placed(opened.layers[name]), widget.session.matrix)
     assert len(group_of(opened.layers, widget.session.dataset)) == 4
 
 
 def test_exports_lie_on_the_other_grid(
-    opened: Viewer, widget: RegistrationWidget, tissue_result: ClusterResult
+    qtbot: QtBot,
+    opened: Viewer,
+    widget: RegistrationWidget,
+    mouse: CanvasMouse,
+    tissue_result: ClusterResult,
 ) -> None:
     dataset = opened.layers["tissue ions"].metadata["napari_msiclust"]
     for data, settings, kind in result_layers(tissue_result, dataset):
         getattr(opened, f"add_{kind}")(data, **settings)
-    widget.session._move(TRUE)
-    widget.export_ions()
-    widget.export_histology()
+    _place_pairs(qtbot, widget, mouse, SPOTS)
+    for name in ("Ions onto histology", "Histology onto ions"):
+        _click(qtbot, next(one for one in widget.findChildren(QPushButton) if one.text() == name))
     histology, dominant = opened.layers["H&E"], opened.layers["dominant cluster map"]
     moved = opened.layers["dominant cluster map on H&E"]
     assert isinstance(moved, Labels)

@@ -12,7 +12,7 @@ from napari._app_model import get_app_model
 from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QCoreApplication, QTimer
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.plugin.docks import ClusterDock
@@ -21,6 +21,7 @@ from napari_msiclust.plugin.histology.session import RegistrationSession
 from napari_msiclust.plugin.layers import KEY, IonDataset
 from napari_msiclust.plugin.projects import opening
 from napari_msiclust.plugin.projects.autosaving import Autosaver
+from napari_msiclust.plugin.projects.opening import MissingDataDialog
 from napari_msiclust.plugin.projects.saving import FOLDER, PLAIN, WITH_IMAGES, save_project, saving
 from napari_msiclust.registration.transforms import LandmarkPairs, Registration
 from napari_msiclust.results.cluster_result import ClusterResult
@@ -156,15 +157,24 @@ def test_a_registration_is_kept_with_its_layers(opened: Viewer, tissue: Path) ->
     remember_registration([], kept)
 
 
+def _question(qtbot: QtBot) -> MissingDataDialog:
+    """The dialog that asks for the data, as soon as it is there."""
+
+    def shown() -> list[MissingDataDialog]:
+        windows = QApplication.topLevelWidgets()
+        return [one for one in windows if isinstance(one, MissingDataDialog) and one.isVisible()]
+
+    qtbot.waitUntil(lambda: bool(shown()), timeout=SECONDS)
+    (dialog,) = shown()
+    return dialog
+
+
 def test_moved_data_are_asked_for(
     qtbot: QtBot, viewer: Viewer, project_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project_file.parent / "raw").rename(tmp_path / "archive")
     drop(viewer, project_file)
-    qtbot.waitUntil(lambda: any(one.dialog is not None for one in opening._opening), timeout=SECONDS)
-    (asking,) = opening._opening
-    dialog = asking.dialog
-    assert dialog is not None
+    dialog = _question(qtbot)
     assert "tissue.imzML" in dialog.windowTitle()
     wrong = tmp_path / "wrong.imzML"
     wrong.write_text("x")
@@ -182,10 +192,7 @@ def test_without_its_data_a_project_shows_what_is_there(
 ) -> None:
     shutil.rmtree(project_file.parent / "raw")
     drop(viewer, project_file)
-    qtbot.waitUntil(lambda: any(one.dialog is not None for one in opening._opening), timeout=SECONDS)
-    (asking,) = opening._opening
-    assert asking.dialog is not None
-    asking.dialog.without_button.click()
+    _question(qtbot).without_button.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=SECONDS)
     ions = viewer.layers["mean ion images"].metadata[KEY].ions
     assert ions["cluster"].tolist() == read_project(project_file).current.ions["cluster"].tolist()

@@ -288,14 +288,16 @@ def test_the_tissue_can_be_painted(qtbot: QtBot, opened: Viewer, dock: Workbench
     opened.add_labels(painted, name="tissue", scale=layer.scale[-2:], units=layer.units[-2:])
     region = opened.layers["tissue"]
     step.tissue.value = region
-    assert "no pixel" in step.counts.text() or "covers" in step.counts.text()
+    user.wait(lambda: "tissue covers no pixel" in step.counts.text())
     user.click(dock.run_button)
-    assert dock.run_button.isEnabled()  # nothing began
+    user.wait(lambda: dock.run_button.isEnabled() and "tissue covers no pixel" in dock.status.text())
+    assert dock.workspace.session is None
     half = painted.copy()
     half[:, : half.shape[1] // 2] = 1
     region.data = half
-    images = step.images()
-    assert images is not None
+    make = step.images()
+    assert make is not None
+    images = make()
     assert images.grid.mask.sum() == (images.grid.acquired & (half > 0)).sum()
     assert step.settings()["tissue"] == "acquired"
     opened.layers.remove("tissue")

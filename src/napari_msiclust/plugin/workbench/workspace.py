@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from napari.layers import Image, Labels, Layer
@@ -241,8 +242,8 @@ class Workspace(QObject):
         """Whether a run is under way."""
         return self._run is not None
 
-    def start(self, images: IonImages, config: ClusterConfig) -> None:
-        """Cluster the chosen ion images, given with their tissue."""
+    def start(self, images: Callable[[], IonImages], config: ClusterConfig) -> None:
+        """Cluster the chosen ion images; they are made, with their tissue, in the thread of the run."""
         self._start(clustering_run(images, config))
 
     def relearn(self) -> None:

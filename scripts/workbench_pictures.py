@@ -6,6 +6,8 @@ usage: python scripts/workbench_pictures.py TISSUE.imzML FOLDER [--theme light] 
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -157,7 +159,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=14)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    Tour(options.imzml, options.folder, options.theme, options.epochs).go()
+    with tempfile.TemporaryDirectory() as state:  # no offer to restore what someone else did
+        os.environ["MSICLUST_STATE"] = state
+        Tour(options.imzml, options.folder, options.theme, options.epochs).go()
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=14)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as state:  # no offer to restore what someone else did
+    with tempfile.TemporaryDirectory() as state:  # no offer to restore what somebody did before
         os.environ["MSICLUST_STATE"] = state
         Tour(options.imzml, options.folder, options.theme, options.epochs).go()
 

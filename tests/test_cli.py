@@ -78,6 +78,21 @@ def test_the_same_seed_gives_the_same_file(result: Path, tissue: Path, tmp_path:
     assert (tmp_path / "again" / "ions.csv").read_bytes() == (result / "ions.csv").read_bytes()
 
 
+def test_replacing_a_result_is_said_before_the_work(result: Path, tissue: Path, tmp_path: Path) -> None:
+    out = tmp_path / "earlier"
+    shutil.copytree(result, out)
+    before = (out / "run.json").stat().st_mtime_ns
+    done = msiclust("cluster", tissue, "--out", out, "--seed", 6, *QUICK)
+    assert done.returncode == 0, done.stderr
+    said, *rest = done.stdout.splitlines()
+    assert str(out) in said
+    assert "holds an earlier result" in said
+    assert rest[-1].endswith(f"report: {out / 'report.html'}")
+    assert (out / "run.json").stat().st_mtime_ns > before
+    first = msiclust("cluster", tissue, "--out", tmp_path / "new", "--seed", 6, *QUICK)
+    assert "earlier" not in first.stdout.replace(str(tmp_path), "")
+
+
 def test_evaluate_compares_with_known_classes(result: Path, tissue: Path) -> None:
     truth = tissue.with_name("tissue_classes.csv")
     scores = json.loads(msiclust("evaluate", result / "ions.csv", truth, "--json").stdout)

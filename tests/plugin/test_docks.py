@@ -4,11 +4,14 @@ import pytest
 from napari.utils.notifications import notification_manager
 from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QThreadPool, QTimer
+from qtpy.QtCore import QPoint, QPointF, Qt, QThreadPool, QTimer
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QApplication
 
 from napari_msiclust.plugin import docks
 from napari_msiclust.plugin.docks import ClusterDock
 from napari_msiclust.plugin.workbench.dock import Workbench
+from tests.plugin.canvas_mouse import CanvasMouse
 from tests.plugin.conftest import PLUGIN
 
 MS = 60_000
@@ -49,6 +52,44 @@ def test_the_dock_takes_the_whole_height(qtbot: QtBot, viewer: Viewer) -> None:
         dock.widget.steps.setCurrentIndex(number)
         qtbot.wait(100)
         assert dock.widget.height() == dock.height()
+
+
+def _corners_in_sight(viewer: Viewer, mouse: CanvasMouse) -> bool:
+    canvas = viewer.window._qt_viewer.canvas.native
+    corners = [mouse.where(tuple(corner[-2:])) for corner in viewer.layers.extent.world]
+    return all(canvas.rect().contains(corner) for corner in corners)
+
+
+def test_all_stays_in_sight_beside_the_dock(qtbot: QtBot, opened: Viewer) -> None:
+    mouse = CanvasMouse(qtbot, opened)
+    opened.window.resize(1280, 800)
+    qtbot.wait(200)
+    opened.reset_view()
+    wide = opened.scene.camera.zoom
+    dock = _open(qtbot, opened)
+    qtbot.waitUntil(lambda: dock.widget is not None and opened.scene.camera.zoom < wide, timeout=MS)
+    qtbot.waitUntil(lambda: _corners_in_sight(opened, mouse), timeout=MS)
+    _wait_for_threads(qtbot)
+
+
+def test_a_view_that_was_chosen_stays(qtbot: QtBot, opened: Viewer) -> None:
+    opened.window.resize(1280, 800)
+    qtbot.wait(200)
+    canvas = opened.window._qt_viewer.canvas.native
+    middle = canvas.rect().center()
+    for _ in range(5):
+        wheel = QWheelEvent(
+            QPointF(middle), QPointF(canvas.mapToGlobal(middle)), QPoint(), QPoint(0, 120),
+            Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+        )  # fmt: skip
+        QApplication.sendEvent(canvas, wheel)
+    qtbot.wait(200)
+    before = opened.scene.camera.zoom, opened.scene.camera.center
+    dock = _open(qtbot, opened)
+    qtbot.waitUntil(lambda: dock.widget is not None and dock.widget.isVisible(), timeout=MS)
+    qtbot.wait(200)
+    assert (opened.scene.camera.zoom, opened.scene.camera.center) == before
+    _wait_for_threads(qtbot)
 
 
 def test_a_dock_closed_meanwhile_does_no_harm(qtbot: QtBot, viewer: Viewer) -> None:

@@ -14,6 +14,7 @@ from qtpy.QtCore import QSize, QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_msiclust.plugin.event_loop import handles_events
+from napari_msiclust.plugin.fitted_view import FittedView
 from napari_msiclust.plugin.units import prepare_units
 from napari_msiclust.plugin.worker import Failed, Run
 
@@ -41,6 +42,7 @@ class ClusterDock(QWidget):
         self.viewer = napari_viewer
         self.widget: QWidget | None = None
         self.label = QLabel("Loading ...")
+        self._fitted_view = FittedView(napari_viewer, self)
         # With another policy napari adds a stretch below, which takes half of the height.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)

@@ -115,8 +115,15 @@ def _pausable(steps: Steps[_Item, _Outcome], go: threading.Event) -> Steps[_Item
         yield step
 
 
-def clustering_run(images: IonImages, config: ClusterConfig) -> Run:
-    """A clustering that begins with `start`; its worker emits `Report`, at last a `ClusterResult`."""
+def clustering_run(images: Callable[[], IonImages], config: ClusterConfig) -> Run:
+    """A clustering that begins with `start`; its worker emits `Report`, at last a `ClusterResult`.
+
+    Parameters
+    ----------
+    images : callable
+        Gives the ion images, in the thread that runs.
+    config : ClusterConfig
+    """
     return Run.of(lambda stop: _clustering(images, config, stop), "clustering")
 
 
@@ -139,11 +146,11 @@ def study_run(files: Sequence[Path], out: Path, config: ClusterConfig) -> Run:
 
 
 def _clustering(
-    images: IonImages, config: ClusterConfig, stop: threading.Event
+    images: Callable[[], IonImages], config: ClusterConfig, stop: threading.Event
 ) -> Generator[Progress, None, ClusterResult]:
     from napari_msiclust.pipeline import clustering_steps
 
-    return (yield from clustering_steps(images, config, threads=_threads(), stop=stop))
+    return (yield from clustering_steps(images(), config, threads=_threads(), stop=stop))
 
 
 def _relearning(history: History, stop: threading.Event) -> Generator[Progress, None, Relearning]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,22 +40,26 @@ class IonFilter:
     text: str = ""
 
     def rows(self, ions: pd.DataFrame) -> npt.NDArray[np.bool_]:
-        """Which rows fulfil it; shape (N,)."""
+        """Which rows fulfil it; shape (N,). What a table does not tell fulfils no condition on it."""
         mz = ions["mz"].to_numpy()
         shown: npt.NDArray[np.bool_] = (mz >= self.mz[0]) & (mz <= self.mz[1])
         if self.least_confidence > 0:
-            shown &= ions["confidence"].to_numpy() >= self.least_confidence
+            shown &= _column(ions, "confidence", np.nan) >= self.least_confidence
         if self.cluster is not None:
             shown &= ions["cluster"].to_numpy() == self.cluster
         if self.bin is not None:
-            shown &= ions["bin"].to_numpy() == self.bin
+            shown &= _column(ions, "bin", "") == self.bin
         if self.text:
             wanted = self.text.casefold()
-            columns = [ions[name] for name in ("annotation", "formula", "adduct") if name in ions]
+            columns = [_column(ions, name, "") for name in ("annotation", "formula", "adduct")]
             shown &= np.array(
                 [any(wanted in str(one).casefold() for one in row) for row in zip(*columns, strict=True)]
             )
         return shown
+
+
+def _column(ions: pd.DataFrame, name: str, missing: object) -> npt.NDArray[Any]:
+    return ions[name].to_numpy() if name in ions else np.full(len(ions), missing)
 
 
 def parse_mz_range(text: str) -> tuple[float, float]:

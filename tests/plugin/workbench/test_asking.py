@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from napari.viewer import Viewer
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QPoint
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_msiclust.msi.ion_images import IonImages
@@ -44,6 +44,8 @@ def test_ions_like_an_ion_go_to_a_layer_and_to_a_file(
     user.open_tab("Query")
     table = _ask(user)
     assert len(table) == 23
+    assert f"m/z {table['mz'][0]}" in user.dock.status.text()
+    assert "23 ions ranked" in user.dock.status.text()
     cosine = table["cosine"].astype(float)
     assert cosine.is_monotonic_decreasing
     user.click_row(panel.table, 2)
@@ -54,6 +56,7 @@ def test_ions_like_an_ion_go_to_a_layer_and_to_a_file(
     user.wait(lambda: any(layer.name.startswith("like m/z") for layer in user.viewer.layers))
     stack = next(layer for layer in user.viewer.layers if layer.name.startswith("like m/z"))
     assert stack.data.shape[0] == 12
+    assert f"12 ion images are in the layer {stack.name!r}" in user.dock.status.text()
     assert stack.metadata["channels"][0] == f"m/z {table['mz'][0]}"
     assert user.viewer.canvas.overlays.text.text == f"m/z {table['mz'][0]}"
     _ask(user)
@@ -140,6 +143,17 @@ def test_two_docks_show_the_same(user: User) -> None:
     assert user.session.selection.ions == (5,)
 
 
+def test_keys_work_with_two_docks_in_the_window(user: User) -> None:
+    second = Workbench(user.viewer)
+    user.viewer.window.add_dock_widget(second, area="left")
+    user.wait(second.results_step.isVisible)
+    table = user.dock.results_step.ions.table
+    user.click_row(table, 4)
+    for ion in (5, 6):
+        user.bot.keyClick(table, Qt.Key.Key_J, Qt.KeyboardModifier.AltModifier)
+        assert user.session.selection.ions == (ion,)
+
+
 @pytest.fixture
 def saved(tissue: Path, tissue_images: IonImages, tissue_result: ClusterResult, tmp_path: Path) -> Path:
     source = describe_source(tissue, tissue.with_suffix(".ibd"))
@@ -180,6 +194,11 @@ def test_a_saved_result_without_its_file_shows_its_table(qtbot: QtBot, viewer: V
     assert dock.results_step.ions.table.model().rowCount() == 24
     assert "Open" in dock.results_step.note.text()
     assert not dock.results_step.merge.isEnabled()
+    panel, user = dock.results_step.ions, User(qtbot, viewer, dock)
+    user.choose(panel.cluster_box, "cluster 2")
+    table = pd.read_csv(saved / "ions.csv")
+    assert panel.table.model().rowCount() == int((table["cluster"] == 2).sum())
+    assert panel.count.text() == f"{panel.table.model().rowCount()} of 24 ions"
 
 
 def test_a_run_goes_on_while_another_file_opens(
@@ -269,14 +288,16 @@ def test_the_tissue_can_be_painted(qtbot: QtBot, opened: Viewer, dock: Workbench
     opened.add_labels(painted, name="tissue", scale=layer.scale[-2:], units=layer.units[-2:])
     region = opened.layers["tissue"]
     step.tissue.value = region
-    assert "no pixel" in step.counts.text() or "covers" in step.counts.text()
+    user.wait(lambda: "tissue covers no pixel" in step.counts.text())
     user.click(dock.run_button)
-    assert dock.run_button.isEnabled()  # nothing began
+    user.wait(lambda: dock.run_button.isEnabled() and "tissue covers no pixel" in dock.status.text())
+    assert dock.workspace.session is None
     half = painted.copy()
     half[:, : half.shape[1] // 2] = 1
     region.data = half
-    images = step.images()
-    assert images is not None
+    make = step.images()
+    assert make is not None
+    images = make()
     assert images.grid.mask.sum() == (images.grid.acquired & (half > 0)).sum()
     assert step.settings()["tissue"] == "acquired"
     opened.layers.remove("tissue")

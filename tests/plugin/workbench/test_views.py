@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from napari.layers import Image
-from qtpy.QtCore import QPoint, QPointF, Qt
-from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QHelpEvent, QWheelEvent
+from qtpy.QtWidgets import QApplication, QToolTip
 
 from napari_msiclust.plugin.layers import KEY
 from napari_msiclust.results.outliers import outliers
@@ -83,6 +85,15 @@ def test_filters_narrow_the_table(user: User) -> None:
     user.choose(panel.cluster_box, "cluster 2")
     assert panel.table.model().rowCount() == int((user.session.ions["cluster"] == 2).sum())
     user.choose(panel.cluster_box, "all")
+    confidence = user.session.ions["confidence"].to_numpy()
+    least = round(float(np.median(confidence)), 2)
+    panel.confidence_box.selectAll()
+    user.bot.keyClicks(panel.confidence_box, f"{least:.2f}")
+    user.bot.keyClick(panel.confidence_box, Qt.Key.Key_Return)
+    assert 0 < panel.table.model().rowCount() == int((confidence >= least).sum()) < 24
+    panel.confidence_box.selectAll()
+    user.bot.keyClicks(panel.confidence_box, "0")
+    user.bot.keyClick(panel.confidence_box, Qt.Key.Key_Return)
     user.bot.keyClicks(panel.text_edit, "no such name")
     assert panel.table.model().rowCount() == 0
     panel.text_edit.clear()
@@ -193,7 +204,21 @@ def test_the_plot_hovers_colours_and_lays_out_anew(user: User) -> None:
     assert hovered is not None
     assert (panel.plot.place_of(hovered) - panel.plot.place_of(3)).manhattanLength() < 8
     assert panel.plot.grab().toImage() != before
-    user.choose(panel.color_box, "m/z")
+    assert panel.plot.toolTip()
+    for place in (panel.plot.place_of(hovered), QPointF(2, 2)):  # the tooltip does not cover the thumbnail
+        spot = place.toPoint()
+        user.bot.mouseMove(panel.plot, spot)
+        rest = QHelpEvent(QEvent.Type.ToolTip, spot, panel.plot.mapToGlobal(spot))
+        QApplication.sendEvent(panel.plot, rest)
+        assert QToolTip.isVisible() is (panel.plot.hovered is None)
+    QToolTip.hideText()
+    drawn = {}
+    for name in ("cluster", "confidence", "m/z", "bin", "label"):
+        user.choose(panel.color_box, name)
+        drawn[name] = panel.plot.grab().toImage()
+    # All ions were learned and none is in a bin: grey tells just that.
+    assert drawn["bin"] == drawn["label"]
+    assert all(drawn[a] != drawn[b] for a, b in combinations(("cluster", "confidence", "m/z", "bin"), 2))
     pca = panel.plot.points.copy()
     user.wait(lambda: panel.note.text() == "")
     user.choose(panel.layout_box, "t-SNE")
@@ -255,6 +280,15 @@ def test_the_spectrum_of_pixel_territory_and_region(user: User) -> None:
     user.wait(lambda: panel.plot.title == "drawn")
     inside = (np.abs(images.grid.rows - 7) <= 2) & (np.abs(images.grid.cols - 10) <= 2)
     np.testing.assert_allclose(panel.plot.intensity, images.values[:, inside].mean(axis=1), rtol=1e-4)
+
+    user.viewer.layers["drawn"].name = "gland"
+    assert panel.source.currentText() == "region: gland"
+    user.viewer.add_shapes([corners], name="another", scale=scale)
+    assert panel.source.currentText() == "region: gland"
+    user.viewer.layers.remove("gland")
+    assert panel.source.currentText() == "mean of the tissue"
+    user.wait(lambda: panel.plot.title == "mean of the tissue")
+    np.testing.assert_allclose(panel.plot.intensity, images.values.mean(axis=1), rtol=1e-4)
 
 
 # -- canvas ---------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_msiclust.errors import InputError
 from napari_msiclust.plugin.current_ion import follow_current_plane
 from napari_msiclust.plugin.layers import KEY
 from napari_msiclust.plugin.projects.restore_bar import RestoreBar
@@ -144,13 +143,10 @@ class Workbench(QWidget):
         """Cluster the chosen data."""
         try:
             config = self.cluster_step.config(**self.images_step.settings())
-            images = self.images_step.images()
         except ValidationError as error:
             show_error(f"The settings do not fit: {error.errors()[0]['msg']}")
             return
-        except InputError as error:
-            show_error(str(error))
-            return
+        images = self.images_step.images()
         if images is None:
             show_info(_OPEN_FIRST)
             self._say(_OPEN_FIRST)

@@ -55,6 +55,7 @@ class GalleryPanel(QWidget):
             self._session.changed.disconnect(self.refresh)
             self._session.selection.cluster_changed.disconnect(self._follow_cluster)
             self._session.selection.ions_changed.disconnect(self._select)
+            self.gallery.leave_store()
             self._session = None
 
     def refresh(self) -> None:

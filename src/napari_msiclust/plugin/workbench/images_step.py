@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -24,7 +25,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_msiclust.config import ClusterConfig, TriageConfig
-from napari_msiclust.errors import InputError
 from napari_msiclust.msi.extract import Normalization
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.training_set import on_tissue
@@ -182,19 +182,20 @@ class ImagesStep(QWidget):
         tissue = self.tissue.value if isinstance(self.tissue.value, str) else "acquired"
         return {"tissue": tissue, "hotspot_quantile": self.hotspots.value, "triage": self._triage()}
 
-    def images(self) -> IonImages | None:
-        """The chosen ion images, with the tissue that a layer gives.
+    def images(self) -> Callable[[], IonImages] | None:
+        """What makes the chosen ion images, with the tissue that a layer gives; None where none are open.
 
-        Raises
-        ------
-        InputError
-            The layer covers no pixel.
+        It is called in a thread, for a painted layer may be large. It raises an `InputError` if the layer
+        covers no pixel.
         """
-        dataset, layer = self._workspace.dataset, self._workspace.dataset_layer
-        if dataset is None or layer is None or isinstance(self.tissue.value, str):
-            return None if dataset is None else dataset.images
-        point = self._workspace.viewer.dims.point
-        return dataset.images.with_mask(region_of(self.tissue.value, layer, dataset.images.grid.shape, point))
+        dataset, layer, region = self._workspace.dataset, self._workspace.dataset_layer, self.tissue.value
+        if dataset is None:
+            return None
+        images = dataset.images
+        if layer is None or isinstance(region, str):
+            return lambda: images
+        point, shape = self._workspace.viewer.dims.point, images.grid.shape
+        return lambda: images.with_mask(region_of(region, layer, shape, point))
 
     def _triage(self) -> TriageConfig:
         switches = {_BINS[name][0]: box.isChecked() for name, box in self.bins.items()}
@@ -247,16 +248,11 @@ class ImagesStep(QWidget):
         if dataset is None or dataset is not self._workspace.dataset:
             return  # `refresh` follows where another one was chosen
         self.counts.setText("counting …")
-        try:
-            images = self.images()
-        except InputError as error:
-            self.counts.setText(str(error))
-            return
-        settings = ClusterConfig(**self.settings())
-        known = self._structure
+        settings, known, make = ClusterConfig(**self.settings()), self._structure, self.images()
 
         def score() -> tuple[npt.NDArray[np.float64], pd.DataFrame]:
-            assert images is not None
+            assert make is not None
+            images = make()
             structure = structure_scores(images) if known is None else known
             tissue = on_tissue(images, settings, structure)
             return structure, triage_scores(tissue, settings.triage, structure)

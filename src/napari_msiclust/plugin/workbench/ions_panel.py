@@ -34,6 +34,7 @@ class IonsPanel(QWidget):
         self.cluster_box, self.confidence_box = QComboBox(), QDoubleSpinBox()
         self.color_box, self.count = QCheckBox("colours"), QLabel()
         self._session: Session | None = None
+        self._ions: pd.DataFrame | None = None
         self._lay_out()
         self.mz_edit.textChanged.connect(self._filter)
         self.text_edit.textChanged.connect(self._filter)
@@ -84,30 +85,28 @@ class IonsPanel(QWidget):
         if self._session is not None:
             self._session.changed.disconnect(self.refresh)
             self._session.selection.ions_changed.disconnect(self._select)
-            self._session = None
+            self._session = self._ions = None
 
     def show_table(self, ions: pd.DataFrame) -> None:
         """Show an ion table without its ion images."""
-        numbers = range(1, (int(ions["cluster"].max()) if len(ions) else 0) + 1)
-        self.table.show_ions(ions, pd.DataFrame({"cluster": numbers}), np.ones(len(ions), bool))
-        self.count.setText(f"{len(ions)} ions")
+        sizes = np.bincount(ions["cluster"].clip(lower=0), minlength=1)[1:]
+        clusters = pd.DataFrame({"cluster": range(1, len(sizes) + 1), "ions": sizes})
+        self._show(ions, clusters)
 
     def refresh(self) -> None:
         """Show the tables as they are now."""
-        if self._session is None:
-            return
-        self._fill_clusters()
-        ions, clusters = self._session.ions, self._session.clusters
-        self.table.show_ions(ions, clusters, self._kept())
-        self._tell_count()
-        self._select()
+        if self._session is not None:
+            self._show(self._session.ions, self._session.clusters)
+            self._select()
 
-    def _fill_clusters(self) -> None:
-        session = self._session
-        if session is None:
-            return
+    def _show(self, ions: pd.DataFrame, clusters: pd.DataFrame) -> None:
+        self._ions = ions
+        self._fill_clusters(ions, clusters)
+        self.table.show_ions(ions, clusters, self.filter().rows(ions))
+        self._tell_count()
+
+    def _fill_clusters(self, ions: pd.DataFrame, clusters: pd.DataFrame) -> None:
         before = self.cluster_box.currentText()
-        clusters = session.clusters
         names = (
             clusters["name"]
             if "name" in clusters
@@ -120,7 +119,8 @@ class IonsPanel(QWidget):
             if size:
                 self.cluster_box.addItem(str(name), int(number))
         self.cluster_box.addItem(_IN_BINS, 0)
-        for name in sorted({str(one) for one in session.ions["bin"]} - {""}):
+        bins = {str(one) for one in ions["bin"]} if "bin" in ions else set()
+        for name in sorted(bins - {""}):
             self.cluster_box.addItem(f"bin: {name}", name)
         self.cluster_box.setCurrentIndex(max(self.cluster_box.findText(before), 0))
         self.cluster_box.blockSignals(False)
@@ -140,16 +140,13 @@ class IonsPanel(QWidget):
             text=self.text_edit.text().strip(),
         )
 
-    def _kept(self) -> np.ndarray:
-        return self.filter().rows(self._session.ions) if self._session is not None else np.zeros(0, bool)
-
     def _filter(self) -> None:
-        if self._session is not None:
-            self.table.ion_model.filter(self._kept())
+        if self._ions is not None:
+            self.table.ion_model.filter(self.filter().rows(self._ions))
             self._tell_count()
 
     def _tell_count(self) -> None:
-        shown, total = self.table.ion_model.rowCount(), len(self._session.ions) if self._session else 0
+        shown, total = self.table.ion_model.rowCount(), 0 if self._ions is None else len(self._ions)
         self.count.setText(f"{shown} of {total} ions")
 
     def _chosen(self, ions: tuple[int, ...], current: int | None) -> None:

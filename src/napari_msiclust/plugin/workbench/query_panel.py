@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from napari.layers import Image, Labels, Layer, Shapes
@@ -162,7 +163,7 @@ class QueryPanel(QWidget):
         session.background.run(
             "query",
             lambda: (lambda query: (query.title, query.rank(basis, ions)))(make()),
-            self._show,
+            self._answered,
             self._failed,
         )
 
@@ -183,6 +184,12 @@ class QueryPanel(QWidget):
     def _failed(self, message: str) -> None:
         self.find.setEnabled(True)
         self.said.emit(message)
+
+    def _answered(self, answer: tuple[str, pd.DataFrame]) -> None:
+        self._show(answer)
+        title, table = answer
+        best = f"; the most alike: m/z {table['mz'].iloc[0]:.4f}" if len(table) else ""
+        self.said.emit(f"{len(table)} ions ranked by how alike they are to {title}{best}.")
 
     def _show(self, answer: tuple[str, pd.DataFrame] | None) -> None:
         self.find.setEnabled(True)
@@ -229,9 +236,13 @@ class QueryPanel(QWidget):
         session.background.run(
             "ranked",
             lambda: stack_of_ions(images, ions, quantile),
-            lambda stack: view.add_stack(stack, title, names),
+            lambda stack: self._sent(view, stack, title, names),
             self.said.emit,
         )
+
+    def _sent(self, view: LayerView, stack: Any, title: str, names: list[str]) -> None:
+        view.add_stack(stack, title, names)
+        self.said.emit(f"{len(names)} ion images are in the layer {title!r}; the slider goes through them.")
 
     def _save(self) -> None:
         ranking, session = self._ranking, self._session

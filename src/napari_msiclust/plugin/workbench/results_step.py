@@ -140,7 +140,10 @@ class ResultsStep(QWidget):
             ("Alt+Z", self._undo),
             ("Alt+Shift+Z", self._redo),
         ):
-            QShortcut(QKeySequence(keys), self).activated.connect(action)
+            shortcut = QShortcut(QKeySequence(keys), self)
+            shortcut.activated.connect(action)
+            # Two docks of one window both listen; Qt then tells one of them in turn, this way.
+            shortcut.activatedAmbiguously.connect(action)
 
     @property
     def session(self) -> Session | None:

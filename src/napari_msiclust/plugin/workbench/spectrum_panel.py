@@ -15,6 +15,7 @@ from napari_msiclust.results.ion_colors import ion_colors
 from napari_msiclust.results.spectra import mean_spectrum, pixel_at, pixel_spectrum, region_spectrum
 
 _MEAN, _PIXEL, _TERRITORY = "mean of the tissue", "pixel under the cursor", "territory of the cluster"
+_FIXED = (_MEAN, _PIXEL, _TERRITORY)
 _TOPIC = "spectrum"
 
 
@@ -48,8 +49,9 @@ class SpectrumPanel(QWidget):
         self.plot.ions_chosen.connect(self._chosen)
 
     def list_sources(self, event: object = None) -> None:
-        """Offer the regions that are there."""
-        before = self.source.currentText()
+        """Offer the regions that are there; a chosen one stays so, whatever its name, while it is there."""
+        at = self.source.currentIndex()
+        chosen = self._regions[at - len(_FIXED)] if at >= len(_FIXED) else None
         own = () if self._layer_view is None else self._layer_view.layers
         self._regions = [
             layer
@@ -58,11 +60,14 @@ class SpectrumPanel(QWidget):
         ]
         self.source.blockSignals(True)
         self.source.clear()
-        self.source.addItems(
-            [_MEAN, _PIXEL, _TERRITORY, *(f"region: {layer.name}" for layer in self._regions)]
-        )
-        self.source.setCurrentIndex(max(self.source.findText(before), 0))
+        self.source.addItems([*_FIXED, *(f"region: {layer.name}" for layer in self._regions)])
+        if chosen in self._regions:
+            at = len(_FIXED) + self._regions.index(chosen)
+        gone = chosen is not None and chosen not in self._regions
+        self.source.setCurrentIndex(0 if gone else max(at, 0))
         self.source.blockSignals(False)
+        if gone:
+            self.refresh()
 
     def show_session(self, session: Session, layer_view: LayerView) -> None:
         """Show another session."""
@@ -106,7 +111,7 @@ class SpectrumPanel(QWidget):
                     lambda: region_spectrum(images, territory == cluster), f"territory of cluster {cluster}"
                 )
         else:
-            layer = self._regions[self.source.currentIndex() - 3]
+            layer = self._regions[self.source.currentIndex() - len(_FIXED)]
             on_grid, shape = self._layer_view.grid_layer, images.grid.shape
             point = self._layer_view.point
             self._compute(

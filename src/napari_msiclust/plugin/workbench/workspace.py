@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from napari.layers import Image, Labels, Layer
@@ -43,7 +44,7 @@ class Workspace(QObject):
     Signals
     -------
     layers_changed
-        Any layer came or went, or ion images got another name.
+        Any layer came or went, or got another name.
     data_changed
         Ion images came, went, or others were chosen.
     session_changed
@@ -110,7 +111,7 @@ class Workspace(QObject):
         _workspaces.pop(self._identity, None)
         for event in self._layer_events():
             event.disconnect(self._layers_changed)
-        for layer in self.ion_layers():
+        for layer in self.viewer.layers:
             layer.events.name.disconnect(self._renamed)
         for session in list(self._sessions):
             self._drop(session)
@@ -143,7 +144,7 @@ class Workspace(QObject):
         self.layers_changed.emit()
 
     def _layers_changed(self, event: object = None) -> None:
-        for layer in self.ion_layers():
+        for layer in self.viewer.layers:
             layer.events.name.disconnect(self._renamed)
             layer.events.name.connect(self._renamed)
         datasets = [layer.metadata[KEY] for layer in self.ion_layers()]
@@ -241,8 +242,8 @@ class Workspace(QObject):
         """Whether a run is under way."""
         return self._run is not None
 
-    def start(self, images: IonImages, config: ClusterConfig) -> None:
-        """Cluster the chosen ion images, given with their tissue."""
+    def start(self, images: Callable[[], IonImages], config: ClusterConfig) -> None:
+        """Cluster the chosen ion images; they are made, with their tissue, in the thread of the run."""
         self._start(clustering_run(images, config))
 
     def relearn(self) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import QPointF, QRectF, Qt, Signal
+from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
+from qtpy.QtWidgets import QToolTip
 
 from napari_msiclust.plugin.workbench.views.plot_canvas import PlotCanvas, View
 from napari_msiclust.results.projection import inside_polygon
@@ -41,7 +42,6 @@ class EmbeddingPlot(PlotCanvas):
         self._selected: frozenset[int] = frozenset()
         self._hovered: int | None = None
         self._lasso: list[QPointF] = []
-        self.setToolTip("")
         self.setAccessibleName("embedding of the ions")
 
     def show_points(self, points: npt.NDArray[np.float32], x_label: str, y_label: str) -> None:
@@ -112,6 +112,13 @@ class EmbeddingPlot(PlotCanvas):
             painter.drawImage(QPointF(box.center().x() - picture.width() / 2, box.top() + 20), picture)
 
     # -- mouse ---------------------------------------------------------------------------------
+
+    def event(self, event: QEvent) -> bool:
+        """As for any widget; but on an ion, its thumbnail is not covered by the tooltip."""
+        if event.type() == QEvent.Type.ToolTip and self._hovered is not None:
+            QToolTip.hideText()
+            return True
+        return bool(super().event(event))
 
     def _ion_at(self, place: QPointF) -> int | None:
         if not len(self.points):

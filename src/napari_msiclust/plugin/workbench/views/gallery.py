@@ -129,9 +129,16 @@ class Gallery(QListView):
         self.verticalScrollBar().valueChanged.connect(self._scrolled)
 
     def take_from(self, store: ThumbnailStore) -> None:
-        """Take thumbnails from a store."""
+        """Take thumbnails from a store, and no longer from the last one."""
+        self.leave_store()
         self._store = store
         store.arrived.connect(self._redraw)
+
+    def leave_store(self) -> None:
+        """Take thumbnails from nowhere."""
+        if self._store is not None:
+            self._store.arrived.disconnect(self._redraw)
+            self._store = None
 
     def thumbnail(self, ion: int) -> Any:
         """The thumbnail of an ion, or None while there is none."""

@@ -93,6 +93,12 @@ def test_replacing_a_result_is_said_before_the_work(result: Path, tissue: Path, 
     assert "earlier" not in first.stdout.replace(str(tmp_path), "")
 
 
+def test_replacing_ion_images_is_said_before_the_work(tissue: Path, tmp_path: Path) -> None:
+    first, again = (msiclust("extract", tissue, "--out", tmp_path / "ions") for _ in range(2))
+    assert "holds an earlier result" not in first.stdout
+    assert again.stdout.startswith(f"note: {tmp_path / 'ions'} holds an earlier result")
+
+
 def test_evaluate_compares_with_known_classes(result: Path, tissue: Path) -> None:
     truth = tissue.with_name("tissue_classes.csv")
     scores = json.loads(msiclust("evaluate", result / "ions.csv", truth, "--json").stdout)

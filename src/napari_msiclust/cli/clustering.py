@@ -12,7 +12,7 @@ from napari_msiclust.cli.clustering_options import ClusteringOptions, with_clust
 from napari_msiclust.cli.commands import ImzmlArgument, JsonOption, OutOption, app
 from napari_msiclust.cli.progress_bar import progress_bar
 from napari_msiclust.cli.reading import ReadingOptions, with_reading_options
-from napari_msiclust.cli.targets import check_result_folder
+from napari_msiclust.cli.targets import check_out
 from napari_msiclust.errors import InputError
 from napari_msiclust.reading import source_record
 
@@ -28,9 +28,9 @@ def cluster(
 ) -> None:
     """Group co-localized ions and write tables, images and a report."""
     config = clustering.config()
-    from napari_msiclust.results.exports import write_result
+    from napari_msiclust.results.exports import RESULT, write_result
 
-    check_result_folder(out)
+    check_out(out, RESULT)
     with reading.opened(file) as opened, progress_bar() as report:
         images = reading.images(opened, report)
         source = source_record(reading, opened)
@@ -52,13 +52,13 @@ def assign(
     reading: ReadingOptions,
 ) -> None:
     """Give the ions of another section the clusters of a result, without training."""
-    from napari_msiclust.results.exports import is_result_folder, write_result
+    from napari_msiclust.results.exports import RESULT, is_result_folder, write_result
 
     if not is_result_folder(result):
         raise InputError("holds no result", fix="give the folder that msiclust cluster wrote", path=result)
     if out.resolve() == result.resolve():
         raise InputError("--out is the result itself", fix="give another folder", path=out)
-    check_result_folder(out)
+    check_out(out, RESULT)
     with reading.opened(file) as opened, progress_bar() as report:
         images = reading.images(opened, report)
         source = source_record(reading, opened)

@@ -11,6 +11,7 @@ from napari_msiclust.cli.clustering_options import ClusteringOptions, with_clust
 from napari_msiclust.cli.commands import OutOption, app
 from napari_msiclust.cli.progress_bar import progress_bar
 from napari_msiclust.cli.reading import ReadingOptions, with_reading_options
+from napari_msiclust.cli.targets import check_out
 
 SectionsArgument = Annotated[
     list[Path],
@@ -32,8 +33,10 @@ def cohort(
     """
     config = clustering.config()
     from napari_msiclust.progress import drain
+    from napari_msiclust.results.cohort_exports import COHORT
     from napari_msiclust.study import study_steps, summary
 
+    check_out(out, COHORT)
     with progress_bar() as report:
         result = drain(study_steps(files, out, config, reading), report)
     for note in result.joint.provenance["notes"]:

@@ -9,7 +9,7 @@ import typer
 
 from napari_msiclust.cli.commands import app
 from napari_msiclust.cli.progress_bar import progress_bar
-from napari_msiclust.cli.targets import check_result_folder
+from napari_msiclust.cli.targets import check_out
 from napari_msiclust.errors import InputError
 
 
@@ -32,13 +32,13 @@ def replay(
     """Do a run again from its record and compare the ion tables; exit 0 if identical, 1 if not."""
     from napari_msiclust.progress import drain
     from napari_msiclust.replay import RunRecord, differences, replay_steps
-    from napari_msiclust.results.exports import write_result
+    from napari_msiclust.results.exports import RESULT, write_result
 
     record = RunRecord.read(run, file=file, mz=mz)
     if out is not None:
         if out.resolve() == run.parent.resolve():
             raise InputError("--out is the result itself", fix="give another folder", path=out)
-        check_result_folder(out)
+        check_out(out, RESULT)
     with record.reading.opened(record.file) as opened, progress_bar() as report:
         source = record.check_data(opened)
         images = record.reading.images(opened, report)

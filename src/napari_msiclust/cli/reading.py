@@ -29,6 +29,7 @@ from napari_msiclust.cli.commands import (
     app,
 )
 from napari_msiclust.cli.progress_bar import progress_bar
+from napari_msiclust.cli.targets import check_out
 from napari_msiclust.errors import MsiclustError
 from napari_msiclust.reading import ReadingSettings
 
@@ -125,9 +126,8 @@ def _plain(value: object) -> str:
 def extract(file: ImzmlArgument, out: OutOption, reading: ReadingOptions) -> None:
     """Write all ion images: values.npy (ions, pixels), mz.npy, ions.csv, grid.json."""
     from napari_msiclust.results.exports import ION_IMAGES, write_ion_images
-    from napari_msiclust.results.folder import check_target
 
-    check_target(out, ION_IMAGES)
+    check_out(out, ION_IMAGES)
     with reading.opened(file) as opened, progress_bar() as report:
         images = reading.images(opened, report)
     write_ion_images(images, out)

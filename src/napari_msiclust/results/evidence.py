@@ -136,7 +136,7 @@ class Evidence:
         if self.isotope_agreement is not None and self.isotope_kappa is not None:
             return (
                 f"Of {self.isotope_pairs} pairs of ions that differ by one 13C, {self.isotope_agreement:.0%} "
-                f"are in one cluster (kappa {self.isotope_kappa:.2f}; 0 is chance, 1 is perfect). Isotopes "
+                f"are in one cluster (kappa {self.isotope_kappa:z.2f}; 0 is chance, 1 is perfect). Isotopes "
                 f"of one molecule share its distribution; about {self._accidental_isotopes():.0f} such pairs "
                 "would be there by accident."
             )
@@ -159,8 +159,8 @@ class Evidence:
         )
         return (
             f"Of {self.adduct_pairs} pairs of ions whose masses fit two forms of one molecule ({kinds}), "
-            f"{self.adduct_agreement:.0%} are in one cluster (kappa {self.adduct_kappa:.2f}). This is weaker "
-            "evidence than isotopes: adducts also follow the salts of the tissue."
+            f"{self.adduct_agreement:.0%} are in one cluster (kappa {self.adduct_kappa:z.2f}). This is "
+            "weaker evidence than isotopes: adducts also follow the salts of the tissue."
         )
 
     def _by_hand(self) -> str:
@@ -175,8 +175,8 @@ class Evidence:
         if self.colocalization_within is None or self.colocalization_between is None:
             return ""
         return (
-            f"Two ion images in one cluster correlate by {self.colocalization_within:.2f} on average, "
-            f"two in different clusters by {self.colocalization_between:.2f}."
+            f"Two ion images in one cluster correlate by {self.colocalization_within:z.2f} on average, "
+            f"two in different clusters by {self.colocalization_between:z.2f}."
         )
 
     def _stability(self) -> str:
@@ -184,7 +184,7 @@ class Evidence:
             return ""
         return (
             f"{self.runs} clusterings from separate parts of the pixels, with other random numbers, agree by "
-            f"an adjusted Rand index of {self.stability:.2f} (1: the same clusters; 0: as if by chance)."
+            f"an adjusted Rand index of {self.stability:z.2f} (1: the same clusters; 0: as if by chance)."
         )
 
 

@@ -12,6 +12,7 @@ from qtpy.QtGui import QHelpEvent, QWheelEvent
 from qtpy.QtWidgets import QApplication, QToolTip
 
 from napari_msiclust.plugin.layers import KEY
+from napari_msiclust.results.ion_colors import color_legend
 from napari_msiclust.results.outliers import outliers
 from tests.plugin.workbench.conftest import User, shown_color
 
@@ -216,6 +217,9 @@ def test_the_plot_hovers_colours_and_lays_out_anew(user: User) -> None:
     for name in ("cluster", "confidence", "m/z", "bin", "label"):
         user.choose(panel.color_box, name)
         drawn[name] = panel.plot.grab().toImage()
+        legend = [text for text, _ in color_legend(user.session.ions, name)]
+        assert panel.legend.isVisible() is bool(legend)
+        assert all(text in panel.legend.text() for text in legend)
     # All ions were learned and none is in a bin: grey tells just that.
     assert drawn["bin"] == drawn["label"]
     assert all(drawn[a] != drawn[b] for a, b in combinations(("cluster", "confidence", "m/z", "bin"), 2))

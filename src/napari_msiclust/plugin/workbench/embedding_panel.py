@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
@@ -9,11 +11,12 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from napari_msiclust.plugin.workbench.session import Session
 from napari_msiclust.plugin.workbench.thumbnail_store import ThumbnailStore
 from napari_msiclust.plugin.workbench.views.embedding_plot import EmbeddingPlot
-from napari_msiclust.results.ion_colors import COLORINGS, ion_colors
+from napari_msiclust.results.ion_colors import COLORINGS, color_legend, ion_colors
 from napari_msiclust.results.projection import pca_projection, tsne_projection
 
 _PCA, _TSNE = "PCA", "t-SNE"
 _AXES = {_PCA: ("component 1", "component 2"), _TSNE: ("t-SNE 1", "t-SNE 2")}
+_ENTRY = '<span style="color: rgb({}, {}, {})">&#9679;</span>&nbsp;{text}'
 _HELP = "click an ion, or draw around ions; Shift adds; wheel zooms, double click shows all"
 
 
@@ -24,6 +27,8 @@ class EmbeddingPanel(QWidget):
         super().__init__()
         self.plot = EmbeddingPlot(self._thumbnail, self._describe)
         self.layout_box, self.color_box, self.note = QComboBox(), QComboBox(), QLabel()
+        self.legend = QLabel()
+        self.legend.setWordWrap(True)
         self.layout_box.addItems([_PCA, _TSNE])
         self.layout_box.setToolTip("how the learned features of the ions are laid out in a plane")
         self.color_box.addItems(list(COLORINGS))
@@ -38,6 +43,7 @@ class EmbeddingPanel(QWidget):
         layout.setSpacing(3)
         layout.addLayout(top)
         layout.addWidget(self.plot, stretch=1)
+        layout.addWidget(self.legend)
         self._session: Session | None = None
         self._store: ThumbnailStore | None = None
         self._points: dict[str, npt.NDArray[np.float32]] = {}
@@ -98,8 +104,11 @@ class EmbeddingPanel(QWidget):
 
     def _color(self) -> None:
         if self._session is not None:
-            by = self.color_box.currentText()
-            self.plot.color_by(ion_colors(self._session.ions, self._session.clusters, by))
+            by, ions = self.color_box.currentText(), self._session.ions
+            self.plot.color_by(ion_colors(ions, self._session.clusters, by))
+            entries = [_ENTRY.format(*rgb, text=escape(text)) for text, rgb in color_legend(ions, by)]
+            self.legend.setText(" &nbsp; ".join(entries))
+            self.legend.setVisible(bool(entries))
 
     def _chosen(self, ions: tuple[int, ...], add: bool) -> None:
         if self._session is not None:

@@ -12,7 +12,7 @@ from napari_msiclust.plugin.workbench.views.plot_canvas import PlotCanvas, View
 _NEAR = 8.0
 _CLICK = 4.0
 _MOST_MARKED = 3
-_FAINT = 110  # of 255
+_FAINT, _GROUND = 110, 200  # of 255
 
 
 class SpectrumPlot(PlotCanvas):
@@ -105,13 +105,21 @@ class SpectrumPlot(PlotCanvas):
             left = min(max(x - 35, self.frame.left()), self.frame.right() - 70)
             above = max(y - 18, self.frame.top() + 12)
             painter.drawText(QRectF(left, above, 70, 14), Qt.AlignmentFlag.AlignCenter, label)
-        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop
-        painter.drawText(self.frame.adjusted(4, -1, -4, 0), right, self.title)
+        self._draw_title(painter)
         if self._dragged is not None:
             start, end = self._dragged
             painter.fillRect(
                 QRectF(start.x(), self.frame.top(), end.x() - start.x(), self.frame.height()), self.faint(50)
             )
+
+    def _draw_title(self, painter: QPainter) -> None:
+        """In the right upper corner, on a ground of its own: peaks may reach as high."""
+        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop
+        box = self.frame.adjusted(4, -1, -4, 0)
+        ground = self.palette().window().color()
+        ground.setAlpha(_GROUND)
+        painter.fillRect(painter.boundingRect(box, right, self.title), ground)
+        painter.drawText(box, right, self.title)
 
     # -- mouse ---------------------------------------------------------------------------------
 

@@ -314,6 +314,24 @@ def test_a_click_in_the_cluster_map_selects_the_cluster(user: User) -> None:
     assert dominant.visible
 
 
+def test_a_click_on_an_ion_image_leaves_the_selection(user: User) -> None:
+    user.click_row(user.dock.results_step.ions.table, 2)
+    stack = user.viewer.layers["tissue ions"]
+    user.wait(lambda: user.viewer.layers[-1] is stack)
+    user.viewer.reset_view()
+    QApplication.processEvents()
+    row, col = np.argwhere(user.viewer.layers["dominant cluster map"].data == 3)[0]
+    canvas = user.viewer.window._qt_viewer.canvas.native
+    place = _canvas_place(user, row, col)
+    user.bot.mouseMove(canvas, place)
+    user.click(canvas, place)
+    user.bot.wait(300)
+    assert user.session.selection.ions == (2,)
+    stack.opacity = 0.5  # the map shines through
+    user.click(canvas, place)
+    user.wait(lambda: user.session.selection.cluster == 3)
+
+
 def test_moving_the_slider_selects_the_ion(user: User) -> None:
     user.click_row(user.dock.results_step.ions.table, 2)
     user.wait(lambda: _slider(user) == 2)

@@ -26,6 +26,7 @@ from napari_msiclust.results.composite import MOST_COLORS, color_composite, mean
 from napari_msiclust.results.scaled_image import contrast_limits
 
 _FAINT = 0.25
+_SOLID = ("translucent", "translucent_no_depth", "opaque")
 _NO_STACK = "Open the imzML file of this result to see its ion images."
 
 
@@ -266,12 +267,18 @@ class LayerView(QObject):
     def _hovered(self, viewer: Viewer, event: Any) -> None:
         self._session.selection.hover(self._pixel(event.position))
 
+    def _map_is_seen(self) -> bool:
+        layers = list(self._viewer.layers)
+        if self.dominant not in layers or not self.dominant.visible:
+            return False
+        return not any(_hides(layer) for layer in layers[layers.index(self.dominant) + 1 :])
+
     def _pressed(self, viewer: Viewer, event: Any) -> Generator[None, None, None]:
-        """A click (no drag) on the cluster map selects the cluster there."""
+        """A click (no drag) on the cluster map, where it is seen, selects the cluster there."""
         active = viewer.layers.selection.active
         if active is not None and active.mode != "pan_zoom":
             return
-        if not (self.dominant in viewer.layers and self.dominant.visible):
+        if not self._map_is_seen():
             return
         yield
         if event.type == "mouse_move":
@@ -280,6 +287,11 @@ class LayerView(QObject):
         if pixel is not None:
             self._from_map = True
             self._session.select_cluster(int(self.dominant.data[pixel]))
+
+
+def _hides(layer: Layer) -> bool:
+    """Whether nothing below an image shines through."""
+    return isinstance(layer, Image) and layer.visible and layer.opacity == 1 and layer.blending in _SOLID
 
 
 def _show_or_hide(layer: Layer, *, visible: bool) -> None:

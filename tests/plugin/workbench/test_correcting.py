@@ -57,6 +57,15 @@ def test_accepting_and_setting_aside(user: User) -> None:
     user.click(step.accept)
     user.wait_idle()
     assert np.flatnonzero(user.session.ions["pinned"]).tolist() == [2, 3, 4]
+    assert step.accept.text() == "Unpin"
+    user.click_row(step.ions.table, 3)
+    user.click(step.accept)
+    user.wait_idle()
+    assert np.flatnonzero(user.session.ions["pinned"]).tolist() == [2, 4]
+    assert step.accept.text() == "Accept"
+    user.click_row(step.ions.table, 2)
+    user.click_row(step.ions.table, 4, keys=SHIFT)
+    assert step.accept.text() == "Accept"  # one of the three is not
     user.click(step.aside)
     user.wait_idle()
     assert [_clusters(user)[ion] for ion in (2, 3, 4)] == [0, 0, 0]

@@ -78,7 +78,9 @@ class ResultsStep(QWidget):
         self.undo = _button("Undo", "take the last correction back (Alt+Z)", self._undo)
         self.redo = _button("Redo", "do it again (Alt+Shift+Z)", self._redo)
         self.move = _button("Move to", "move the selected ions (Alt+M)", self._offer_clusters)
-        self.accept = _button("Accept", "pin the selected ions where they are (Alt+A)", self._accept)
+        self.accept = _button(
+            "Accept", "pin the selected ions where they are (Alt+A)", self._accept_or_let_go
+        )
         self.aside = _button("Set aside", "send the selected ions to a bin (Alt+B)", self._set_aside)
         self.back = _button("Put back", "return ions to where learning had put them", self._put_back)
         self.save = _button("Save…", "save all as a folder, or the ion table", self._offer_saving)
@@ -230,6 +232,7 @@ class ResultsStep(QWidget):
         self.save.setEnabled(history is not None)
         for button in (self.move, self.accept, self.aside, self.back):
             button.setEnabled(history is not None and ions)
+        self.accept.setText("Unpin" if self._all_pinned() else "Accept")
 
     def _layers_changed(self) -> None:
         self.query.list_sources()
@@ -286,6 +289,18 @@ class ResultsStep(QWidget):
     def _move_to(self, cluster: int) -> None:
         if self._session is not None:
             self._session.do(Move(self._session.selection.ions, cluster))
+
+    def _accept_or_let_go(self) -> None:
+        if self._session is not None and self._all_pinned():
+            self._session.do(Pin(self._session.selection.ions, pinned=False))
+        else:
+            self._accept()
+
+    def _all_pinned(self) -> bool:
+        session = self._session
+        if session is None or session.history is None or not session.selection.ions:
+            return False
+        return bool(session.history.current.labels.pinned[list(session.selection.ions)].all())
 
     def _accept(self) -> None:
         if self._session is not None and self._session.selection.ions:

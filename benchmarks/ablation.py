@@ -83,7 +83,6 @@ ROWS: dict[str, Change | None] = {
     "no training": lambda config: config.with_epochs(0),
     "no self-labeling": changed("consensus", refine_epochs=0),
     "views not split": changed("views", split=False),
-    "views without faults": changed("views", line_gain=0.0, hotspots=0.0),
     "no likeness": changed("consensus", likeness=False),
     "nnclr": lambda config: config.with_objective("nnclr"),
     "no pyramid": changed("fusion", pyramid=False),

@@ -37,10 +37,6 @@ class SplitViewConfig(_Settings):
     """Views without common noise, for the consensus recipe."""
 
     split: bool = Field(True, description="each pixel of an ion image goes to one of the two views only")
-    line_gain: float = Field(
-        0.4, ge=0, le=2, description="random gains of rows, largest sigma of their logarithm"
-    )
-    hotspots: float = Field(0.004, ge=0, le=0.5, description="random hotspots, largest share of the pixels")
 
 
 class FusionConfig(_Settings):

@@ -47,7 +47,7 @@ def network_of(views: SplitViews, **config) -> FusionEncoder:
 @pytest.mark.parametrize("sigma", [0.0, 1.0])
 def test_two_views_share_no_pixel(sigma: float) -> None:
     stack, mask, pixels = made(sigma)
-    views = views_of(stack, mask, pixels, line_gain=0, hotspots=0)
+    views = views_of(stack, mask, pixels)
     seen = []
     views.frame.view = lambda images, weight, blur: seen.append(weight)  # type: ignore[method-assign,return-value,func-returns-value]
     views.pair(torch.arange(4))
@@ -59,7 +59,7 @@ def test_two_views_share_no_pixel(sigma: float) -> None:
 @pytest.mark.parametrize("sigma", [0.0, 1.0])
 def test_views_of_an_ion_are_like_the_plain_one(sigma: float) -> None:
     stack, mask, pixels = made(sigma)
-    views = views_of(stack, mask, pixels, line_gain=0, hotspots=0)
+    views = views_of(stack, mask, pixels)
     first, second = views.pair(torch.arange(12))
     plain = views.plain()
     assert first.images.shape == plain.images.shape == (12, 32, 32)
@@ -73,7 +73,7 @@ def test_views_of_an_ion_are_like_the_plain_one(sigma: float) -> None:
 
 def test_without_splitting_both_views_hold_every_pixel() -> None:
     stack, mask, pixels = made()
-    first, second = views_of(stack, mask, pixels, split=False, line_gain=0, hotspots=0).pair(torch.arange(3))
+    first, second = views_of(stack, mask, pixels, split=False).pair(torch.arange(3))
     torch.testing.assert_close(first.images, second.images)
 
 

@@ -51,7 +51,7 @@ def without_views(arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
 
 
 def fusion_views(network: FusionEncoder, views: SplitViews) -> list[FloatArray]:
-    """Embeddings (n, D) of ions seen with half of their pixels and with faults of the instrument."""
+    """Embeddings (n, D) of ions seen with half of their pixels."""
     found: list[list[FloatArray]] = [[] for _ in range(2 * _DRAWS)]
     device = views.coordinates.device
     for indices in torch.split(torch.arange(len(views)), _IONS_PER_BLOCK):

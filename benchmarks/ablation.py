@@ -30,11 +30,9 @@ from generated import Recipe, generate
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.learning.cluster_count import choose_count
 from napari_msiclust.learning.consensus import (
+    AgreementTree,
     cluster_range,
-    coassociation,
-    cut,
     membership,
-    merge_tree,
     pixel_runs,
     standing,
 )
@@ -101,8 +99,8 @@ def start_alone(prepared: TrainingSet, start: PixelStart, config: ClusterConfig)
     runs = drain(
         pixel_runs(start.pixels.values, close, config.consensus, stage=CONSENSUS_STAGE, seed=config.seed)
     )
-    together = coassociation(runs)
-    shares = membership(together, cut(merge_tree(together), config.clusters))
+    tree = AgreementTree.of(runs)
+    shares = membership(tree.together, tree.cut(config.clusters))
     labels = shares.argmax(axis=1)
     return labels, standing(shares, labels)
 

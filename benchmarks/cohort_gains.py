@@ -19,7 +19,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from generated import Generated, Recipe, sibling
 from napari_msiclust import ClusterConfig
-from napari_msiclust.learning.consensus import coassociation, cut, merge_tree
+from napari_msiclust.learning.consensus import AgreementTree
 from napari_msiclust.learning.consensus_recipe import pixel_start
 from napari_msiclust.msi.cohort import Section, cohort_of
 from napari_msiclust.msi.training_set import TrainingSet, prepared, training_set
@@ -34,7 +34,7 @@ def score(ready: TrainingSet, made: Generated) -> float:
     """Adjusted Rand index of clusters of the pixels with the true classes."""
     truth = made.labels[ready.used]
     start = drain(pixel_start(ready.stack, ready.mask, CONFIG))
-    found = cut(merge_tree(coassociation(start.runs)), int(truth.max()) + 1)
+    found = AgreementTree.of(start.runs).cut(int(truth.max()) + 1)
     return float(adjusted_rand_score(truth, found))
 
 

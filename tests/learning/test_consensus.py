@@ -10,14 +10,13 @@ from napari_msiclust.config import ConsensusConfig
 from napari_msiclust.errors import Stopped
 from napari_msiclust.learning.cluster_count import choose_count
 from napari_msiclust.learning.consensus import (
+    AgreementTree,
     agreement,
     between_clusters,
     cluster_range,
     coassociation,
-    cut,
     embedding_runs,
     membership,
-    merge_tree,
     pixel_runs,
     standing,
 )
@@ -42,8 +41,23 @@ def test_ions_of_one_pattern_agree_and_the_number_is_found() -> None:
     assert count.clusters == 5
     assert "5 clusters" in count.reason
     assert list(count.curves.columns) == ["clusters", "silhouette", "stability", "eigengap"]
-    labels = cut(merge_tree(coassociation(runs)), count.clusters)
+    labels = AgreementTree.of(runs).cut(count.clusters)
     assert adjusted_rand_score(truth, labels) == 1
+
+
+def test_ions_that_agree_with_nobody_take_no_cluster() -> None:
+    classes = np.repeat(np.arange(4), 9)
+    merged = np.minimum(classes, 2)  # half of the runs see three clusters only
+    runs = np.concatenate([np.stack([merged, classes] * 3), np.full((6, 1), 9)], axis=1)
+    runs[0, -1] = classes[0]
+    labels = AgreementTree.of(runs).cut(4)
+    assert adjusted_rand_score(classes, labels[:-1]) == 1
+    assert labels[-1] == labels[0]  # the one it was with once
+
+
+def test_few_ions_may_be_clusters_of_one() -> None:
+    runs = np.array([[0, 0, 0, 1, 2], [0, 0, 0, 1, 2]])
+    assert sorted(np.bincount(AgreementTree.of(runs).cut(3))) == [1, 1, 3]
 
 
 def test_runs_of_an_embedding_repeat_with_the_seed_and_stop() -> None:

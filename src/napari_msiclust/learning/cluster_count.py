@@ -12,7 +12,7 @@ from scipy.linalg import eigh
 from scipy.sparse.csgraph import laplacian
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from napari_msiclust.learning.consensus import WIDE, Labels, coassociation, cut, merge_tree
+from napari_msiclust.learning.consensus import WIDE, AgreementTree, Labels
 from napari_msiclust.learning.pixel_similarity import FloatArray
 
 _MOST = 30
@@ -71,15 +71,14 @@ def choose_count(runs: Labels) -> ClusterCount:
     if most < 2:
         few = max(1, min(2, ions))
         return ClusterCount(few, "there are too few ions to choose from", pd.DataFrame())
-    together = coassociation(runs)
-    tree = merge_tree(together)
-    halves = [merge_tree(coassociation(runs[start::2])) for start in (0, 1)]
-    apart = 1.0 - together
+    tree = AgreementTree.of(runs)
+    halves = [AgreementTree.of(runs[start::2]) for start in (0, 1)]
+    apart = 1.0 - tree.together
     np.fill_diagonal(apart, 0.0)
-    gaps = _eigengaps(together, most)
+    gaps = _eigengaps(tree.together, most)
     rows = []
     for clusters in range(2, most + 1):
-        labels = cut(tree, clusters)
+        labels = tree.cut(clusters)
         found = labels.max() + 1
         rows.append(
             {
@@ -87,7 +86,7 @@ def choose_count(runs: Labels) -> ClusterCount:
                 "silhouette": float(silhouette_score(apart, labels, metric="precomputed"))
                 if 1 < found < ions
                 else 0.0,
-                "stability": float(adjusted_rand_score(*(cut(half, clusters) for half in halves))),
+                "stability": float(adjusted_rand_score(*(half.cut(clusters) for half in halves))),
                 "eigengap": gaps[clusters - 1],
             }
         )

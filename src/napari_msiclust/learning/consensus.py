@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ _PIXEL_SHARE = 0.8  # of a half of the tissue that one clustering sees
 _MOST_PIXELS = 20_000
 WIDE = (0.4, 1.5)  # times the root of the number of ions: how many clusters, while that is open
 _CLOSE = (1.0, 1.3)  # times the number of clusters asked for
+_LEAST = 3  # ions of a cluster, unless clusters are many for so few ions
 
 
 def cluster_range(ions: int, clusters: int | None) -> tuple[int, int]:
@@ -111,18 +113,56 @@ def coassociation(runs: Labels) -> FloatArray:
     return together / np.float32(len(runs))
 
 
-def merge_tree(together: FloatArray) -> npt.NDArray[np.float64]:
-    """Average-linkage tree over ions, as scipy's linkage matrix; heights are 1 - agreement."""
-    apart = 1.0 - together.astype(np.float64)
-    np.fill_diagonal(apart, 0.0)
-    tree: npt.NDArray[np.float64] = linkage(squareform(apart, checks=False), "average")
-    return tree
+@dataclass(frozen=True, eq=False)
+class AgreementTree:
+    """Average-linkage tree over ions whose distance is 1 - agreement.
 
+    Attributes
+    ----------
+    together : ndarray of float32, shape (N, N)
+        Of `coassociation`.
+    merges : ndarray of float64, shape (N - 1, 4)
+        As scipy's linkage matrix.
+    """
 
-def cut(tree: npt.NDArray[np.float64], clusters: int) -> Labels:
-    """Labels 0..clusters-1 at the height where a tree has so many branches."""
-    labels: Labels = fcluster(tree, clusters, "maxclust").astype(np.int64) - 1
-    return labels
+    together: FloatArray
+    merges: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, runs: Labels) -> AgreementTree:
+        """From clusterings (R, N)."""
+        together = coassociation(runs)
+        apart = 1.0 - together.astype(np.float64)
+        np.fill_diagonal(apart, 0.0)
+        return cls(together, linkage(squareform(apart, checks=False), "average"))
+
+    def cut(self, clusters: int) -> Labels:
+        """Labels 0..clusters-1 at the height where the tree has so many branches.
+
+        One or two ions that agree with nobody are no cluster: they would take the place of one that
+        was asked for. They join the cluster that they agree with most.
+        """
+        least = min(_LEAST, len(self.together) // (4 * clusters))
+        branches = self._branches(clusters, least)
+        if branches is None:
+            least, branches = 1, clusters
+        labels: Labels = fcluster(self.merges, branches, "maxclust").astype(np.int64) - 1
+        kept = np.flatnonzero(np.bincount(labels) >= least)
+        lone = ~np.isin(labels, kept)
+        labels = np.searchsorted(kept, labels)
+        if lone.any():
+            member = np.eye(len(kept), dtype=np.float32)[labels[~lone]]
+            labels[lone] = (self.together[np.ix_(lone, ~lone)] @ member / member.sum(axis=0)).argmax(axis=1)
+        return labels
+
+    def _branches(self, clusters: int, least: int) -> int | None:
+        """In how many branches so many of at least `least` ions are first found; None where never."""
+        ions = len(self.together)
+        large = np.concatenate([np.ones(ions), self.merges[:, 3]]) >= least
+        gained = large[self.merges[::-1, :2].astype(np.int64)].sum(axis=1) - large[: ions - 1 : -1]
+        found = np.cumsum(np.concatenate([large[-1:], gained]))
+        enough = np.flatnonzero(found >= clusters)
+        return int(enough[0]) + 1 if len(enough) else None
 
 
 def agreement(together: FloatArray, labels: Labels) -> FloatArray:

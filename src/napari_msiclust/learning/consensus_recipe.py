@@ -14,15 +14,14 @@ import torch
 from napari_msiclust.config import ClusterConfig, ConsensusConfig
 from napari_msiclust.learning.cluster_count import choose_count
 from napari_msiclust.learning.consensus import (
+    AgreementTree,
     Labels,
     agreement,
     between_clusters,
     cluster_range,
     coassociation,
-    cut,
     embedding_runs,
     membership,
-    merge_tree,
     pixel_runs,
     standing,
 )
@@ -188,9 +187,9 @@ def agreed_clusters(
             start.pixels.values, close, settings, stage=CONSENSUS_STAGE, seed=seeds[7], stop=stop
         )
         runs = np.concatenate([runs, more])
-    together = coassociation(runs)
-    initial = cut(merge_tree(together), clusters)
-    shares = membership(together, initial)
+    tree = AgreementTree.of(runs)
+    initial = tree.cut(clusters)
+    shares = membership(tree.together, initial)
     answers = yield from refine_fusion(
         trained.network,
         trained.views,
@@ -207,8 +206,8 @@ def agreed_clusters(
     return Agreement(
         labels=labels,
         standing=standing(answers, labels),
-        halves=np.stack([cut(merge_tree(coassociation(runs[half::2])), clusters) for half in (0, 1)]),
-        between=between_clusters(agreement(together, initial), initial),
+        halves=np.stack([AgreementTree.of(runs[half::2]).cut(clusters) for half in (0, 1)]),
+        between=between_clusters(agreement(tree.together, initial), initial),
         features=trained.features(),
         counts=counts,
         trained=trained,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator
+from dataclasses import replace
 
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.learning.ion_clustering import IonClustering
@@ -16,6 +17,7 @@ from napari_msiclust.progress import Progress, ProgressCallback, drain
 from napari_msiclust.provenance import provenance_of
 from napari_msiclust.results.cluster_result import ClusterResult, build_result
 from napari_msiclust.results.cohort_result import CohortResult, cohort_result
+from napari_msiclust.results.evidence import with_isotopes
 
 
 def cluster_ions(
@@ -105,5 +107,8 @@ def _learned(
     yield Progress("preparing images", 0, 1)
     prepared = prepare()
     clustering = yield from learn_clusters(prepared.stack, prepared.mask, config, threads=threads, stop=stop)
+    if clustering.votes is not None:
+        votes = with_isotopes(clustering.votes, prepared.images.mz[prepared.used])
+        clustering = replace(clustering, votes=votes)
     yield Progress("summarizing", 0, 1)
     return prepared, clustering

@@ -14,6 +14,7 @@ _PACKAGES = ("napari-msiclust", "torch", "numpy", "scikit-learn", "scipy", "pand
 
 def provenance_of(clustering: IonClustering, started: float) -> dict[str, Any]:
     """The record of a run that began at `started` (`time.perf_counter`), as plain JSON values."""
+    votes = clustering.votes
     return {
         "weights": {"origin": clustering.embedding.weights, "sha256": clustering.embedding.weights_sha256},
         "device": clustering.device,
@@ -24,8 +25,8 @@ def provenance_of(clustering: IonClustering, started: float) -> dict[str, Any]:
         },
         "peak_memory_bytes": peak_memory_bytes(),
         "notes": list(clustering.notes),
-        "cluster_agreement": None if clustering.between is None else clustering.between.round(3).tolist(),
-        "cluster_counts": clustering.counts.to_dict("records"),
+        "branch_agreement": [] if votes is None else votes.between.round(3).tolist(),
+        "cluster_counts": [] if votes is None else votes.counts.to_dict("records"),
         "versions": {"python": sys.version.split()[0]} | {name: _version(name) for name in _PACKAGES},
     }
 

@@ -12,7 +12,7 @@ from napari_msiclust.learning.cluster_count import choose_count
 from napari_msiclust.learning.consensus import (
     AgreementTree,
     agreement,
-    between_clusters,
+    between_groups,
     cluster_range,
     coassociation,
     embedding_runs,
@@ -40,7 +40,9 @@ def test_ions_of_one_pattern_agree_and_the_number_is_found() -> None:
     count = choose_count(runs)
     assert count.clusters == 5
     assert "5 clusters" in count.reason
-    assert list(count.curves.columns) == ["clusters", "silhouette", "stability", "eigengap"]
+    assert list(count.curves.columns) == ["clusters", "silhouette", "stability", "eigengap", "chosen"]
+    assert count.curves.loc[count.curves["chosen"], "clusters"].tolist() == [5]
+    np.testing.assert_array_equal(count.cuts[5 - 2], AgreementTree.of(runs).cut(5))
     labels = AgreementTree.of(runs).cut(count.clusters)
     assert adjusted_rand_score(truth, labels) == 1
 
@@ -92,12 +94,12 @@ def test_an_ion_between_two_clusters_stands_badly_but_not_between_halves_of_one(
     np.testing.assert_allclose(standing(halves, np.array([0, 0, 1, 2])), 1)
 
 
-def test_the_agreement_of_clusters_by_hand() -> None:
+def test_the_agreement_of_groups_by_hand() -> None:
     together = np.full((4, 4), 0.2, np.float32)
     together[:2, :2], together[2:, 2:] = 0.8, 0.6
     labels = np.array([0, 0, 1, 1])
     np.testing.assert_allclose(
-        between_clusters(agreement(together, labels), labels), [[0.8, 0.2], [0.2, 0.6]], rtol=1e-5
+        between_groups(agreement(together, labels), labels), [[0.8, 0.2], [0.2, 0.6]], rtol=1e-5
     )
 
 

@@ -4,14 +4,17 @@ import json
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from napari_msiclust.learning.ion_clustering import Votes
 from napari_msiclust.results.evidence import (
     Evidence,
     collect_evidence,
     colocalization,
     pearson,
     stability,
+    with_isotopes,
 )
 from napari_msiclust.results.ion_pairs import CARBON_13_STEP, ion_pairs, mass_differences, pairs_apart
 
@@ -36,6 +39,17 @@ def test_kappa_corrects_for_chance() -> None:
     chance = 0.75**2 + 0.25**2
     assert half.isotope_agreement == 0.5
     assert half.isotope_kappa == pytest.approx((0.5 - chance) / (1 - chance), abs=1e-6)
+
+
+def test_isotopes_are_told_at_every_number_of_clusters() -> None:
+    counts = pd.DataFrame({"clusters": [2, 3]})
+    cuts = np.array([[1, 1, 2, 2], [1, 1, 2, 3]])
+    votes = Votes(cuts, cuts[0], np.eye(2, dtype=np.float32), counts, cuts)
+    told = with_isotopes(votes, np.array([100.0, 101.00335, 200.0, 201.00335])).counts
+    chance = 0.5**2 + 2 * 0.25**2
+    assert told["isotope_kappa"].tolist() == pytest.approx([1.0, (0.5 - chance) / (1 - chance)], abs=1e-6)
+    assert "isotope_kappa" not in with_isotopes(votes, np.array([100.0, 150.0, 200.0, 250.0])).counts
+    assert "isotope_kappa" not in counts
 
 
 def test_colocalization_within_and_between() -> None:

@@ -149,14 +149,17 @@ def test_the_number_of_clusters_is_explained(tissue_result: ClusterResult, tissu
     plain = render_report(tissue_result, tissue_images, run)
     assert "Why this number" not in plain
     run["cluster_counts"] = [
-        {"clusters": k, "silhouette": 0.5, "stability": 0.5, "eigengap": 0.1} for k in range(2, 9)
+        {"clusters": k, "silhouette": 0.5, "stability": 0.5, "eigengap": 0.1, "chosen": k == clusters}
+        for k in range(2, 9)
     ]
-    run["cluster_agreement"] = np.eye(clusters).tolist()
+    run["branch_agreement"] = np.eye(8).tolist()
+    ions = tissue_result.ions.assign(branch=np.arange(len(tissue_result.ions)) % 8 + 1)
+    tissue_result = replace(tissue_result, ions=ions)
     run["notes"] = [f"{clusters} clusters: fewest with a <silhouette>", "something else"]
     text = render_report(tissue_result, tissue_images, run)
     assert f"{clusters} clusters: fewest with a &lt;silhouette&gt;." in text
-    assert "Which clusters are nearly one" in text
-    assert "Which clusters are nearly one" not in render_report(
+    assert "What would merge and split next" in text
+    assert "What would merge and split next" not in render_report(
         tissue_result, tissue_images, run | {"corrections": {"ions": {}, "edits": []}}
     )
 

@@ -52,12 +52,15 @@ class ClusterCount:
     curves : DataFrame
         One row per number of clusters: clusters, silhouette (of the agreement between runs),
         stability (adjusted Rand index between runs on the two halves of the pixels), eigengap
-        (of the normalized Laplacian of the agreement).
+        (of the normalized Laplacian of the agreement), chosen.
+    cuts : ndarray of int64, shape (R, N)
+        The clusters 0..k-1 of each row.
     """
 
     clusters: int
     reason: str
     curves: pd.DataFrame
+    cuts: Labels
 
 
 def choose_count(runs: Labels) -> ClusterCount:
@@ -70,15 +73,16 @@ def choose_count(runs: Labels) -> ClusterCount:
     most = min(max(20, round(WIDE[1] * np.sqrt(ions))), ions - 1)
     if most < 2:
         few = max(1, min(2, ions))
-        return ClusterCount(few, "there are too few ions to choose from", pd.DataFrame())
+        none = np.empty((0, ions), np.int64)
+        return ClusterCount(few, "there are too few ions to choose from", pd.DataFrame(), none)
     tree = AgreementTree.of(runs)
     halves = [AgreementTree.of(runs[start::2]) for start in (0, 1)]
     apart = 1.0 - tree.together
     np.fill_diagonal(apart, 0.0)
     gaps = _eigengaps(tree.together, most)
     rows = []
-    for clusters in range(2, most + 1):
-        labels = tree.cut(clusters)
+    cuts = np.stack([tree.cut(clusters) for clusters in range(2, most + 1)])
+    for clusters, labels in enumerate(cuts, start=2):
         found = labels.max() + 1
         rows.append(
             {
@@ -93,13 +97,14 @@ def choose_count(runs: Labels) -> ClusterCount:
     curves = pd.DataFrame(rows)
     best = float(curves["silhouette"].max())
     chosen = curves[curves["silhouette"] >= best - _AS_GOOD].iloc[0]
+    curves["chosen"] = curves["clusters"] == chosen["clusters"]
     reason = (
         f"{int(chosen['clusters'])} clusters: fewest with a silhouette of the agreement between "
         f"{len(runs)} runs ({chosen['silhouette']:.2f}) within {_AS_GOOD} of the best ({best:.2f}, "
         f"2 to {most} were tried); runs on separate pixels agree there by {chosen['stability']:.2f} "
         "(adjusted Rand index)"
     )
-    return ClusterCount(int(chosen["clusters"]), reason, curves)
+    return ClusterCount(int(chosen["clusters"]), reason, curves, cuts)
 
 
 def _eigengaps(together: FloatArray, most: int) -> npt.NDArray[np.float64]:

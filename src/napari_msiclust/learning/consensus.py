@@ -184,8 +184,8 @@ def membership(together: FloatArray, labels: Labels) -> FloatArray:
     return shares
 
 
-def between_clusters(agreed: FloatArray, labels: Labels) -> FloatArray:
-    """Mean agreement of the ions of each two clusters; symmetric, (K, K)."""
+def between_groups(agreed: FloatArray, labels: Labels) -> FloatArray:
+    """Mean agreement of the ions of each two groups; symmetric, (K, K)."""
     count = agreed.shape[1]
     member = np.zeros((count, len(labels)), np.float32)
     member[labels, np.arange(len(labels))] = 1

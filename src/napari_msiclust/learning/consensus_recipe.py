@@ -17,7 +17,7 @@ from napari_msiclust.learning.consensus import (
     AgreementTree,
     Labels,
     agreement,
-    between_clusters,
+    between_groups,
     cluster_range,
     coassociation,
     embedding_runs,
@@ -28,6 +28,7 @@ from napari_msiclust.learning.consensus import (
 from napari_msiclust.learning.encoder import Encoder
 from napari_msiclust.learning.fusion_encoder import FusionEncoder
 from napari_msiclust.learning.fusion_training import refine_fusion, train_fusion
+from napari_msiclust.learning.ion_clustering import Votes
 from napari_msiclust.learning.pixel_similarity import FloatArray, Mask, PixelFeatures, pixel_features
 from napari_msiclust.learning.split_views import SplitViews
 from napari_msiclust.learning.tissue_frame import TissueFrame
@@ -36,6 +37,7 @@ from napari_msiclust.progress import Progress
 
 LIKENESS_STAGE, COUNT_STAGE, CONSENSUS_STAGE = "likeness of pixels", "number of clusters", "consensus"
 SMOOTHING_STAGE = "smoothing"
+_BRANCHES = 2  # for each cluster, to show what would split and merge next
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,23 +79,16 @@ class Agreement:
         0..K-1.
     standing : ndarray of float32, shape (N,)
         How well an ion stands in its cluster in the eyes of the network (`consensus.standing`).
-    halves : ndarray of int64, shape (2, N)
-        What the clusterings that saw one half of the pixels agree on, and those that saw the other.
-    between : ndarray of float32, shape (K, K)
-        Share of the clusterings in which ions of two clusters are together, on average.
+    votes : Votes
     features : ndarray of float32, shape (N, D)
         Embedding after training.
-    counts : DataFrame
-        Evidence for the number of clusters; empty where the user gave it.
     trained : TrainedFusion
     """
 
     labels: npt.NDArray[np.int64]
     standing: FloatArray
-    halves: Labels
-    between: FloatArray
+    votes: Votes
     features: FloatArray
-    counts: pd.DataFrame
     trained: TrainedFusion
 
 
@@ -169,12 +164,13 @@ def agreed_clusters(
     settings = config.consensus
     learned = _learned_runs(settings)
     features = trained.features()
-    ions, counts = len(features), pd.DataFrame()
+    ions = len(features)
+    counts, cuts = pd.DataFrame(), np.empty((0, ions), np.int64)
     if config.clusters == "auto":
         wide = cluster_range(ions, None)
         free = yield from embedding_runs(features, wide, learned, stage=COUNT_STAGE, seed=seeds[5], stop=stop)
         count = choose_count(np.concatenate([start.runs, free]) if settings.use_pixels else free)
-        clusters, counts = count.clusters, count.curves
+        clusters, counts, cuts = count.clusters, count.curves, count.cuts
         yield Progress(COUNT_STAGE, learned.runs, learned.runs, note=count.reason)
     else:
         clusters = config.clusters
@@ -203,13 +199,18 @@ def agreed_clusters(
     if settings.refine_epochs == 0:
         answers = shares
     labels = ((shares + answers) / 2).argmax(axis=1).astype(np.int64)
+    branches = tree.cut(max(clusters, min(_BRANCHES * clusters, ions // 3)))
     return Agreement(
         labels=labels,
         standing=standing(answers, labels),
-        halves=np.stack([AgreementTree.of(runs[half::2]).cut(clusters) for half in (0, 1)]),
-        between=between_clusters(agreement(tree.together, initial), initial),
+        votes=Votes(
+            halves=np.stack([AgreementTree.of(runs[half::2]).cut(clusters) for half in (0, 1)]) + 1,
+            branches=branches + 1,
+            between=between_groups(agreement(tree.together, branches), branches),
+            counts=counts,
+            cuts=cuts + 1,
+        ),
         features=trained.features(),
-        counts=counts,
         trained=trained,
     )
 

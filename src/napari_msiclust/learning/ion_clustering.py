@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+Labels = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,37 @@ class Embedding:
 
 
 @dataclass(frozen=True, eq=False)
+class Votes:
+    """What the clusterings of the consensus recipe say beside the clusters.
+
+    Attributes
+    ----------
+    halves : ndarray of int64, shape (2, n)
+        What clusterings agree on that saw one half of the pixels, and the other; from 1 on.
+    branches : ndarray of int64, shape (n,)
+        More and smaller groups than clusters: what the tree of the agreement splits next; 1..M.
+    between : ndarray of float32, shape (M, M)
+        Share of the clusterings in which ions of two branches are together, on average.
+    counts : DataFrame
+        Evidence for the number of clusters, one row per number; empty where the user gave it.
+    cuts : ndarray of int64, shape (len(counts), n)
+        The clusters at each of these numbers, from 1 on.
+    """
+
+    halves: Labels
+    branches: Labels
+    between: npt.NDArray[np.float32]
+    counts: pd.DataFrame
+    cuts: Labels
+
+    def of(self, rows: npt.NDArray[np.intp]) -> Votes:
+        """The same of some of the ions."""
+        return replace(
+            self, halves=self.halves[:, rows], branches=self.branches[rows], cuts=self.cuts[:, rows]
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class IonClustering:
     """What learning found.
 
@@ -52,12 +85,8 @@ class IonClustering:
         What the user should know, such as a smaller batch.
     device : str
     threads : int
-    halves : ndarray of int64, shape (2, N), or None
-        Consensus recipe: what clusterings agree on that saw one half of the pixels, and the other.
-    between : ndarray of float32, shape (K, K), or None
-        Consensus recipe: share of the clusterings in which ions of two clusters are together.
-    counts : DataFrame
-        Evidence for the number of clusters, one row per number; empty where the user gave it.
+    votes : Votes or None
+        Of the consensus recipe.
     """
 
     labels: npt.NDArray[np.int64]
@@ -68,6 +97,4 @@ class IonClustering:
     notes: tuple[str, ...]
     device: str
     threads: int
-    halves: npt.NDArray[np.int64] | None = None
-    between: npt.NDArray[np.float32] | None = None
-    counts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    votes: Votes | None = None

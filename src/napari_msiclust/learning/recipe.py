@@ -24,7 +24,7 @@ from napari_msiclust.learning.consensus_recipe import consensus_stages
 from napari_msiclust.learning.contrastive import train_contrastive
 from napari_msiclust.learning.device import choose_device, limited_threads
 from napari_msiclust.learning.encoder import Encoder
-from napari_msiclust.learning.ion_clustering import Embedding, IonClustering
+from napari_msiclust.learning.ion_clustering import Embedding, IonClustering, Votes
 from napari_msiclust.learning.self_labeling import train_classifier, train_self_labeling
 from napari_msiclust.learning.trained_network import fusion_views, network_arrays, plain_views
 from napari_msiclust.learning.training import check_stop, encode
@@ -123,9 +123,7 @@ def learn_clusters(
                     trained.network, fusion_views(trained.network, trained.views), trained.views.frame
                 ),
                 agreement.standing >= config.consensus.min_standing,
-                agreement.counts,
-                agreement.halves,
-                agreement.between,
+                agreement.votes,
             )
         else:
             images, tissue = torch.from_numpy(stack).to(device), torch.from_numpy(mask).to(device)
@@ -137,7 +135,7 @@ def learn_clusters(
                 encode(encoder, images).cpu().numpy(),
                 network_arrays(encoder, plain_views(encoder, images, tissue, config)),
             )
-    labels, order = _by_size(found.labels)
+    labels = _by_size(found.labels)
     if isinstance(config.clusters, int) and labels.max() < config.clusters:
         log.notes.append(f"{config.clusters - labels.max()} of {config.clusters} clusters ended empty")
     return IonClustering(
@@ -149,9 +147,7 @@ def learn_clusters(
         notes=tuple(log.notes),
         device=device.type,
         threads=used_threads,
-        counts=found.counts,
-        halves=found.halves,
-        between=None if found.between is None else found.between[np.ix_(order, order)],
+        votes=found.votes,
     )
 
 
@@ -164,9 +160,7 @@ class _Found:
     features: npt.NDArray[np.float32]
     network: dict[str, npt.NDArray[Any]]
     settled: npt.NDArray[np.bool_] | None = None
-    counts: pd.DataFrame = field(default_factory=pd.DataFrame)
-    halves: npt.NDArray[np.int64] | None = None
-    between: npt.NDArray[np.float32] | None = None
+    votes: Votes | None = None
 
 
 def _stages(
@@ -212,12 +206,12 @@ def _first_batch(ions: int, device: torch.device, config: ClusterConfig) -> tupl
     return affordable, f"little memory: batches of {affordable} instead of {batch} ion images"
 
 
-def _by_size(labels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Labels renumbered 1..K, the largest cluster first, without gaps; and what each was before."""
+def _by_size(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Labels renumbered 1..K, the largest cluster first, without gaps."""
     found, first, inverse, counts = np.unique(
         labels, return_index=True, return_inverse=True, return_counts=True
     )
     order = np.lexsort((first, -counts))
     rank = np.empty(len(found), dtype=np.int64)
     rank[order] = np.arange(1, len(found) + 1)
-    return rank[inverse], found[order]
+    return rank[inverse]

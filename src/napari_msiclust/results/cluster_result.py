@@ -36,8 +36,9 @@ class ClusterResult:
     ----------
     ions : DataFrame
         One row per ion, by m/z: mz, cluster (1..K; 0 in a bin), confidence, bin, centrality
-        (Pearson correlation with the mean ion image of its cluster), annotation, isotope_of (m/z of
-        the ion whose 13C isotope it may be; NaN if there is none), the reason for the bin and its scores
+        (Pearson correlation with the mean ion image of its cluster), annotation, branch (preset default:
+        the group that it would be in with more clusters, 1..M; 0 in a bin), isotope_of (m/z of the ion
+        whose 13C isotope it may be; NaN if there is none), the reason for the bin and its scores
         (see `msi.triage`), and what the list of ions or the peak picking knows (mobility, formula,
         adduct, ...).
     clusters : DataFrame
@@ -127,6 +128,9 @@ def build_result(
             "annotation": list(images.names),
         }
     )
+    if clustering.votes is not None:
+        ions["branch"] = 0
+        ions.loc[used, "branch"] = clustering.votes.branches
     ions["isotope_of"] = isotope_of(images.mz, images.mean_intensity())
     ions = pd.concat([ions, bins.drop(columns="bin")], axis=1)
     ions = pd.concat([ions, images.columns.drop(columns=ions.columns, errors="ignore")], axis=1)
@@ -148,7 +152,7 @@ def build_result(
             flat,
             polarity=images.polarity,
             ions=len(images),
-            runs=None if clustering.halves is None else clustering.halves + 1,
+            runs=None if clustering.votes is None else clustering.votes.halves,
         ),
         history=clustering.history,
         grid=images.grid,

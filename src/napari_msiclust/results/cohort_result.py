@@ -166,5 +166,5 @@ def _of_some_ions(clustering: IonClustering, rows: npt.NDArray[np.intp]) -> IonC
         labels=clustering.labels[rows],
         confidence=clustering.confidence[rows],
         embedding=replace(clustering.embedding, features=clustering.embedding.features[rows], network={}),
-        halves=None if clustering.halves is None else clustering.halves[:, rows],
+        votes=None if clustering.votes is None else clustering.votes.of(rows),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
+from napari_msiclust.learning.ion_clustering import Votes
 from napari_msiclust.results.ion_pairs import ISOTOPE, IonPairs, Polarity, ion_pairs
 
 _IONS_PER_BLOCK = 64
@@ -239,6 +240,20 @@ def collect_evidence(
         runs=0 if runs is None else len(runs),
         pairs_by_hand=_pooled(counted, labels, "").pairs - _pooled(counted, learned, "").pairs,
     )
+
+
+def with_isotopes(votes: Votes, mz: npt.NDArray[np.float64]) -> Votes:
+    """Votes of n ions whose evidence for the number of clusters tells of isotopes, too.
+
+    Adds isotope_kappa: agreement of 13C pairs, corrected for chance, at each number. It is there to look
+    at and decides nothing. Without a pair it is left out.
+    """
+    pairs = [pairs for pairs in ion_pairs(mz, None) if pairs.difference.family == "isotope"]
+    found = [_pooled(pairs, labels, ISOTOPE).kappa for labels in votes.cuts]
+    kappas = [kappa for kappa in found if kappa is not None]
+    if not kappas or len(kappas) < len(found):
+        return votes
+    return replace(votes, counts=votes.counts.assign(isotope_kappa=kappas))
 
 
 def _pooled(found: Sequence[IonPairs], labels: Labels, name: str) -> PairAgreement:

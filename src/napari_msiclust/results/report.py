@@ -72,8 +72,8 @@ def render_report(
         dominant_map=_dominant_png(result, colors),
         curves=_curves_svg(result.history),
         confidence=_confidence_svg(result.ions),
-        counts=count_curves(run.get("cluster_counts") or (), len(run.get("cluster_agreement") or ())),
-        tree=_tree(result, run),
+        counts=count_curves(run.get("cluster_counts") or ()),
+        tree=_tree(result, run, [to_hex(color) for color in colors]),
         in_words=surrogate.sentence(),
         clusters=[
             _cluster_entry(result, images, row, to_hex(color))
@@ -91,13 +91,11 @@ def render_report(
     )
 
 
-def _tree(result: ClusterResult, run: dict[str, Any]) -> str:
+def _tree(result: ClusterResult, run: dict[str, Any], colors: list[str]) -> str:
     """Dendrogram of the clusters as learned; empty after corrections, which change what a cluster is."""
     if "corrections" in run:
         return ""
-    return merge_tree(
-        run.get("cluster_agreement") or (), [f"cluster {number}" for number in result.clusters["cluster"]]
-    )
+    return merge_tree(run.get("branch_agreement") or (), result.ions, colors)
 
 
 def with_comparison(page: str, section: str) -> str:

@@ -93,7 +93,7 @@ ROWS: dict[str, Change | None] = {
 def start_alone(prepared: TrainingSet, start: PixelStart, config: ClusterConfig) -> tuple[Labels, Standing]:
     """Clusters that the pixels agree on, without a network."""
     if config.clusters == "auto":
-        config = config.model_copy(update={"clusters": choose_count(start.runs).clusters})
+        config = config.model_copy(update={"clusters": choose_count(start.runs, start.runs).clusters})
     assert isinstance(config.clusters, int)
     close = cluster_range(len(prepared.stack), config.clusters)
     runs = drain(

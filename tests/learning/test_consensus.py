@@ -37,7 +37,7 @@ def groups_of_ions(sizes: list[int], pixels: int = 900, noise: float = 0.5, seed
 def test_ions_of_one_pattern_agree_and_the_number_is_found() -> None:
     values, truth = groups_of_ions([30, 25, 12, 9, 6])
     runs = drain(pixel_runs(values, cluster_range(len(truth), None), FEW, stage="runs", seed=0), None)
-    count = choose_count(runs)
+    count = choose_count(runs, runs)
     assert count.clusters == 5
     assert "5 clusters" in count.reason
     assert list(count.curves.columns) == ["clusters", "silhouette", "stability", "eigengap", "chosen"]
@@ -107,7 +107,7 @@ def test_the_agreement_of_groups_by_hand() -> None:
 def test_a_handful_of_ions(count: int) -> None:
     values, _ = groups_of_ions([1] * count, pixels=50)
     runs = drain(pixel_runs(values, cluster_range(count, None), FEW, stage="runs", seed=0), None)
-    assert 1 <= choose_count(runs).clusters <= count
+    assert 1 <= choose_count(runs, runs).clusters <= count
 
 
 def test_identical_and_constant_ions_do_no_harm() -> None:

@@ -17,6 +17,7 @@ from napari_msiclust.learning.pixel_similarity import FloatArray
 
 _MOST = 30
 _AS_GOOD = 0.01  # a silhouette so close to the best one is as good
+_REPEATED = 0.2  # adjusted Rand index of two halves of the pixels that means more than noise
 
 
 def count_by_eigengap(graph: sp.csr_array) -> int:
@@ -48,11 +49,11 @@ class ClusterCount:
     ----------
     clusters : int
     reason : str
-        In words.
+        In words; empty where a person gave the number.
     curves : DataFrame
         One row per number of clusters: clusters, silhouette (of the agreement between runs),
         stability (adjusted Rand index between runs on the two halves of the pixels), eigengap
-        (of the normalized Laplacian of the agreement), chosen.
+        (of the normalized Laplacian of the agreement), chosen (in no row where it is one cluster).
     cuts : ndarray of int64, shape (R, N)
         The clusters 0..k-1 of each row.
     """
@@ -62,23 +63,37 @@ class ClusterCount:
     curves: pd.DataFrame
     cuts: Labels
 
+    @classmethod
+    def given(cls, clusters: int, ions: int, reason: str = "") -> ClusterCount:
+        """A number that was not chosen by evidence."""
+        return cls(clusters, reason, pd.DataFrame(), np.empty((0, ions), np.int64))
 
-def choose_count(runs: Labels) -> ClusterCount:
-    """Number of clusters from runs (R, N) that were free in their number of clusters.
+
+def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
+    """Number of clusters from clusterings that were free in their number of clusters.
 
     The silhouette (Rousseeuw, J. Comput. Appl. Math. 1987, 20, 53) of the agreement decides; among
-    numbers within 0.01 of the best one the smallest is taken.
+    numbers within 0.01 of the best one the smallest is taken. If no number at all gives clusters that two
+    halves of the pixels agree on, what was found is noise, and all ions are one cluster.
+
+    Parameters
+    ----------
+    runs : ndarray of shape (R, N)
+        All clusterings.
+    apart : ndarray of shape (A, N)
+        Those of pixels (`consensus.pixel_runs`): even ones of one half of the tissue's pixels, odd ones of
+        the other.
     """
     ions = runs.shape[1]
     most = min(max(20, round(WIDE[1] * np.sqrt(ions))), ions - 1)
     if most < 2:
-        few = max(1, min(2, ions))
-        none = np.empty((0, ions), np.int64)
-        return ClusterCount(few, "there are too few ions to choose from", pd.DataFrame(), none)
+        return ClusterCount.given(min(2, ions), ions, "there are too few ions to choose from")
     tree = AgreementTree.of(runs)
-    halves = [AgreementTree.of(runs[start::2]) for start in (0, 1)]
-    apart = 1.0 - tree.together
-    np.fill_diagonal(apart, 0.0)
+    if tree.together.min() >= 1:
+        return ClusterCount.given(1, ions, "1 cluster: all ions are alike")
+    halves = [AgreementTree.of(apart[half::2]) for half in (0, 1)]
+    distance = 1.0 - tree.together
+    np.fill_diagonal(distance, 0.0)
     gaps = _eigengaps(tree.together, most)
     rows = []
     cuts = np.stack([tree.cut(clusters) for clusters in range(2, most + 1)])
@@ -87,7 +102,7 @@ def choose_count(runs: Labels) -> ClusterCount:
         rows.append(
             {
                 "clusters": clusters,
-                "silhouette": float(silhouette_score(apart, labels, metric="precomputed"))
+                "silhouette": float(silhouette_score(distance, labels, metric="precomputed"))
                 if 1 < found < ions
                 else 0.0,
                 "stability": float(adjusted_rand_score(*(half.cut(clusters) for half in halves))),
@@ -97,6 +112,13 @@ def choose_count(runs: Labels) -> ClusterCount:
     curves = pd.DataFrame(rows)
     best = float(curves["silhouette"].max())
     chosen = curves[curves["silhouette"] >= best - _AS_GOOD].iloc[0]
+    repeated = float(curves["stability"].max())
+    if repeated < _REPEATED:
+        reason = (
+            f"1 cluster: of 2 to {most} clusters, no number is found alike by runs on separate pixels (their "
+            f"adjusted Rand index is {repeated:.2f} at best; {_REPEATED} is asked for)"
+        )
+        return ClusterCount(1, reason, curves.assign(chosen=False), cuts)
     curves["chosen"] = curves["clusters"] == chosen["clusters"]
     reason = (
         f"{int(chosen['clusters'])} clusters: fewest with a silhouette of the agreement between "

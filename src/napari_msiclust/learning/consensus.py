@@ -32,7 +32,7 @@ def cluster_range(ions: int, clusters: int | None) -> tuple[int, int]:
     """Smallest and largest number of clusters of the single clusterings."""
     low, high = WIDE if clusters is None else _CLOSE
     middle = np.sqrt(ions) if clusters is None else clusters
-    most = max(ions - 1, 1)
+    most = max(ions - 1, 1) if clusters is None else ions
     return min(max(2, round(low * middle)), most), min(max(2, round(high * middle)), most)
 
 
@@ -97,9 +97,12 @@ def _one_run(
     count = int(rng.integers(clusters[0], clusters[1] + 1))
     with threadpool_limits(1):
         features = directions(principal_components(values, components, seed))
+        if not features.any():  # all alike: a clustering would go by their order
+            return np.zeros(len(values), np.int64)
         if run // 2 % 2:
             labels: Labels = AgglomerativeClustering(count).fit_predict(features).astype(np.int64)
             return labels
+        neighbors = min(neighbors, max(2, len(values) // 2))  # all being neighbours says nothing
         return spectral_labels(neighbor_graph(features, neighbors), count, seed)
 
 

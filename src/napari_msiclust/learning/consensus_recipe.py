@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import torch
 
 from napari_msiclust.config import ClusterConfig, ConsensusConfig
-from napari_msiclust.learning.cluster_count import choose_count
+from napari_msiclust.learning.cluster_count import ClusterCount, choose_count
 from napari_msiclust.learning.consensus import (
     AgreementTree,
     Labels,
@@ -165,24 +164,24 @@ def agreed_clusters(
     learned = _learned_runs(settings)
     features = trained.features()
     ions = len(features)
-    counts, cuts = pd.DataFrame(), np.empty((0, ions), np.int64)
     if config.clusters == "auto":
         wide = cluster_range(ions, None)
         free = yield from embedding_runs(features, wide, learned, stage=COUNT_STAGE, seed=seeds[5], stop=stop)
-        count = choose_count(np.concatenate([start.runs, free]) if settings.use_pixels else free)
-        clusters, counts, cuts = count.clusters, count.curves, count.cuts
+        count = choose_count(np.concatenate([start.runs, free]) if settings.use_pixels else free, start.runs)
         yield Progress(COUNT_STAGE, learned.runs, learned.runs, note=count.reason)
     else:
-        clusters = config.clusters
+        count = ClusterCount.given(config.clusters, ions)
+    clusters = count.clusters
     close = cluster_range(ions, clusters)
     runs = yield from embedding_runs(
         features, close, learned, stage=CONSENSUS_STAGE, seed=seeds[6], stop=stop
     )
+    apart = start.runs
     if settings.use_pixels:
-        more = yield from pixel_runs(
+        apart = yield from pixel_runs(
             start.pixels.values, close, settings, stage=CONSENSUS_STAGE, seed=seeds[7], stop=stop
         )
-        runs = np.concatenate([runs, more])
+        runs = np.concatenate([runs, apart])
     tree = AgreementTree.of(runs)
     initial = tree.cut(clusters)
     shares = membership(tree.together, initial)
@@ -204,11 +203,12 @@ def agreed_clusters(
         labels=labels,
         standing=standing(answers, labels),
         votes=Votes(
-            halves=np.stack([AgreementTree.of(runs[half::2]).cut(clusters) for half in (0, 1)]) + 1,
+            halves=np.stack([AgreementTree.of(apart[half::2]).cut(clusters) for half in (0, 1)]) + 1,
             branches=branches + 1,
             between=between_groups(agreement(tree.together, branches), branches),
-            counts=counts,
-            cuts=cuts + 1,
+            counts=count.curves,
+            cuts=count.cuts + 1,
+            reason=count.reason,
         ),
         features=trained.features(),
         trained=trained,

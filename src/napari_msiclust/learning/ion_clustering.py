@@ -51,6 +51,8 @@ class Votes:
         Evidence for the number of clusters, one row per number; empty where the user gave it.
     cuts : ndarray of int64, shape (len(counts), n)
         The clusters at each of these numbers, from 1 on.
+    reason : str
+        Why this number of clusters; empty where the user gave it.
     """
 
     halves: Labels
@@ -58,6 +60,7 @@ class Votes:
     between: npt.NDArray[np.float32]
     counts: pd.DataFrame
     cuts: Labels
+    reason: str = ""
 
     def of(self, rows: npt.NDArray[np.intp]) -> Votes:
         """The same of some of the ions."""

@@ -17,6 +17,7 @@ SIGMAS = (0.0, 0.7, 1.0, 1.5, 2.0)
 _AS_GOOD = 0.99  # of the best score: the least smoothing that reaches it is taken
 _COMPONENTS, _NEIGHBORS = 20, 7
 _SPLITS = 2
+_ALIKE = 1e-6  # what rounding makes of rows of length 1 that are the same
 _MOST_PIXELS = 20_000  # of a section that are enough to choose the smoothing
 
 
@@ -104,7 +105,7 @@ def principal_components(values: FloatArray, components: int, seed: int) -> Floa
     """Scores (N, components) of the standardized rows; fewer where there are fewer ions."""
     rows = unit_rows(values)
     most = min(components, len(rows) - 1, rows.shape[1])
-    if most < 1 or not np.ptp(rows, axis=0).any():
+    if most < 1 or np.ptp(rows, axis=0).max() < _ALIKE:
         return np.zeros((len(rows), 1), np.float32)
     scores: FloatArray = PCA(most, svd_solver=_solver(rows, most), random_state=seed).fit_transform(rows)
     return scores.astype(np.float32)

@@ -30,7 +30,7 @@ def as_svg(figure: Figure) -> str:
 
 
 def count_curves(counts: Sequence[dict[str, Any]]) -> str:
-    """Evidence over the number of clusters, the chosen number marked; empty where none was chosen.
+    """Evidence over the number of clusters, the chosen number marked; empty where none was sought.
 
     Parameters
     ----------
@@ -45,7 +45,8 @@ def count_curves(counts: Sequence[dict[str, Any]]) -> str:
     for name, color, label in _CURVES:
         if name in table:
             axes.plot(table["clusters"], table[name], color=color, lw=1.3, label=label)
-    axes.axvline(int(table.loc[table["chosen"], "clusters"].iloc[0]), color="0.5", lw=1, ls="--")
+    for chosen in table.loc[table["chosen"], "clusters"]:
+        axes.axvline(chosen, color="0.5", lw=1, ls="--")
     axes.set(xlabel="number of clusters", ylim=(min(0.0, float(table["silhouette"].min())), 1.02))
     axes.legend(fontsize=7, frameon=False)
     return as_svg(figure)

@@ -150,6 +150,7 @@ def made_result(ions: int, side: int, clusters: int, seed: int = 0) -> tuple[Ion
     )
     clustering = IonClustering(
         labels=labels.astype(np.int64),
+        nearest=labels.astype(np.int64),
         confidence=random.random(ions),
         embedding=Embedding(features.astype(np.float32), "none", "none", ""),
         history=pd.DataFrame(columns=["stage", "epoch", "loss", "confident_fraction"]),

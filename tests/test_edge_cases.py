@@ -17,6 +17,7 @@ from napari_msiclust.results.exports import write_result
 
 SIDE = 24
 QUICK = ClusterConfig.from_preset("fast", clusters=2, image_size=32, device="cpu").with_epochs(1)
+DEFAULT = ClusterConfig(image_size=32, device="cpu").with_epochs(1)
 
 
 def _images(values: np.ndarray) -> IonImages:
@@ -34,8 +35,9 @@ def _blobs(count: int, seed: int = 0) -> np.ndarray:
     )
 
 
+@pytest.mark.parametrize("config", [QUICK, DEFAULT], ids=["fast", "default"])
 @pytest.mark.parametrize("case", ["three", "identical", "numbers missing", "some constant"])
-def test_odd_ions_are_clustered(case: str, tmp_path: Path) -> None:
+def test_odd_ions_are_clustered(case: str, config: ClusterConfig, tmp_path: Path) -> None:
     values = _blobs(3 if case == "three" else 8).astype(float)
     if case == "identical":
         values[:] = values[0]
@@ -46,7 +48,7 @@ def test_odd_ions_are_clustered(case: str, tmp_path: Path) -> None:
     elif case == "some constant":
         values[:2], values[2] = 7, 0
     images = _images(values)
-    result = cluster_ions(images, QUICK)
+    result = cluster_ions(images, config)
     write_result(result, images, tmp_path / "result")
     assert len(result.ions) == len(values)
     assert ((result.ions["cluster"] > 0) == (result.ions["bin"] == "")).all()
@@ -54,8 +56,39 @@ def test_odd_ions_are_clustered(case: str, tmp_path: Path) -> None:
         "numbers missing": {3: "empty"},
         "some constant": {0: "structureless", 1: "structureless", 2: "empty"},
     }
-    found = result.ions.loc[result.ions["bin"] != "", "bin"].to_dict()
-    assert found == aside.get(case, {})
+    found = result.ions["bin"]
+    assert found[~found.isin(["", "unassigned"])].to_dict() == aside.get(case, {})
+
+
+@pytest.mark.parametrize(("count", "classes"), [(2, [1, 2]), (3, [1, 2, 1]), (5, [1, 2, 1, 2, 1])])
+def test_a_handful_of_ions_falls_into_its_classes(count: int, classes: list[int]) -> None:
+    config = DEFAULT.model_copy(update={"clusters": 2})
+    assert cluster_ions(_images(_blobs(count)), config).ions["cluster"].tolist() == classes
+    with pytest.raises(InputError, match=f"choose at most {count} clusters"):
+        cluster_ions(_images(_blobs(count)), config.model_copy(update={"clusters": count + 1}))
+
+
+def test_identical_ions_are_one_cluster_and_that_is_said() -> None:
+    result = cluster_ions(_images(np.repeat(_blobs(1), 12, axis=0)), DEFAULT)
+    assert (result.ions["cluster"] == 1).all()
+    assert "all ions are alike" in result.provenance["cluster_reason"]
+
+
+def test_one_giant_cluster_is_not_cut_along_its_noise(tmp_path: Path) -> None:
+    many = _blobs(240)[::2]
+    result = cluster_ions(_images(many), DEFAULT)
+    assert (result.ions["cluster"] == 1).all()
+    assert "no number is found alike" in result.provenance["cluster_reason"]
+    assert "1 cluster:" in (
+        write_result(result, _images(many), tmp_path / "result") / "report.html"
+    ).read_text(encoding="utf-8")
+
+
+def test_a_giant_cluster_leaves_room_for_a_small_one() -> None:
+    ions = np.concatenate([_blobs(160)[::2], _blobs(10)[1::2]])
+    found = cluster_ions(_images(ions), DEFAULT).ions["cluster"]
+    assert (found[:80] == 1).all()
+    assert (found[80:] == 2).all()
 
 
 @pytest.mark.parametrize(("value", "name"), [(0.0, "8 empty"), (7.0, "8 structureless"), (np.nan, "8 empty")])

@@ -83,9 +83,11 @@ def assignment_steps(
     known = ClusterDirections(embedding.features, labels, centred=network.centred, views=network.views)
     likeness = known.likeness(features)
     strange = known.unlike(likeness)
-    given = np.where(strange, 0, known.clusters[likeness.argmax(axis=1)])
+    nearest = known.clusters[likeness.argmax(axis=1)]
+    given = np.where(strange, 0, nearest)
     clustering = IonClustering(
         labels=given,
+        nearest=nearest,
         confidence=probabilities(likeness, SHARPNESS).max(axis=1).astype(np.float64),
         embedding=Embedding(
             features,

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.generated import Recipe, generate
 
 from napari_msiclust.comparison.memory import MemoryWatch
 from napari_msiclust.comparison.side_by_side import Comparison, Settings, comparison_steps
@@ -37,7 +38,7 @@ def test_every_method_has_a_row(comparison: Comparison) -> None:
     summary = comparison.summary
     assert len(summary) == 2 * 14
     assert len(comparison.runs) == 4 * 14
-    assert summary["method"].iloc[13] == "preset fast"
+    assert summary["method"].iloc[0] == "preset fast"
     fine = summary[summary["asked"] == 6]
     assert (fine["fault"] == "").all()
     assert fine[["purity", "ari", "seconds", "peak_memory_bytes", "stability"]].notna().all().all()
@@ -64,7 +65,7 @@ def test_means_and_spreads_are_those_of_the_runs(comparison: Comparison) -> None
 def test_it_is_plain_json(comparison: Comparison) -> None:
     again = json.loads(json.dumps(comparison.to_dict(), allow_nan=False))
     assert again["clusters"] == [6, 90]
-    assert again["methods"][0]["ari"] == pytest.approx(comparison.summary["ari"].iloc[0], abs=1e-5)
+    assert again["methods"][1]["ari"] == pytest.approx(comparison.summary["ari"].iloc[1], abs=1e-5)
     assert again["methods"][-1]["ari"] is None
 
 
@@ -73,6 +74,25 @@ def test_it_can_be_stopped(tissue_images: IonImages) -> None:
     stop.set()
     with pytest.raises(Stopped):
         drain(comparison_steps(tissue_images, Settings((3,), presets=()), stop=stop))
+
+
+def test_simple_methods_take_the_number_that_a_preset_chooses(tissue_images: IonImages) -> None:
+    settings = Settings(("auto",), presets=("fast",), epochs=0, device="cpu")
+    found = drain(comparison_steps(tissue_images, settings)).summary
+    assert found["asked"].iloc[0] == "auto"
+    chosen = round(found["clusters"].iloc[0])
+    assert set(found["asked"].iloc[1:]) == {chosen}
+    assert (found["clusters"].iloc[1:] <= chosen).all()
+    with pytest.raises(InputError, match="no preset could choose"):
+        drain(comparison_steps(tissue_images, Settings(("auto",), presets=())))
+
+
+def test_ions_left_out_are_counted_to_their_nearest_cluster() -> None:
+    noisy = generate(Recipe(size=(40, 40), classes=5, ions=80, counts=0.5, mixing=0.9, seed=1)).without_mask()
+    settings = Settings((5,), presets=("default",), epochs=1, baselines=False, device="cpu")
+    (row,) = drain(comparison_steps(noisy, settings)).summary.to_dict("records")
+    assert row["ions_in_clusters"] < 1
+    assert row["isotope_kappa_all_ions"] < row["isotope_kappa"]
 
 
 def test_without_truth_there_is_evidence(tissue_images: IonImages) -> None:

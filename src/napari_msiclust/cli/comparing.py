@@ -6,14 +6,14 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args
 
 import typer
 
 from napari_msiclust.cli.commands import ImzmlArgument, JsonOption, app
 from napari_msiclust.cli.progress_bar import progress_bar
 from napari_msiclust.cli.reading import ReadingOptions, with_reading_options
-from napari_msiclust.config import ClusterConfig, Device, Preset
+from napari_msiclust.config import Device, Preset
 from napari_msiclust.errors import InputError
 
 
@@ -30,7 +30,11 @@ def benchmark(
     ] = None,
     clusters: Annotated[
         str | None,
-        typer.Option(metavar="K,K,...", help="Numbers of clusters; those of the truth, or 20, if not given."),
+        typer.Option(
+            metavar="K,K,...",
+            help="Numbers of clusters, or auto: as the first preset chooses; if not given, as many as the "
+            "truth has classes, or auto.",
+        ),
     ] = None,
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="Every method runs once for each.")] = "0",
     presets: Annotated[str, typer.Option(metavar="NAME,...", help="Presets to run, or none.")] = ",".join(
@@ -52,7 +56,7 @@ def benchmark(
 ) -> None:
     """Run simple methods and the presets side by side: quality, evidence, seconds, memory."""
     chosen = _presets(presets)
-    numbers, seed_numbers = _numbers("--clusters", clusters, least=2), _numbers("--seeds", seeds, least=0)
+    numbers, seed_numbers = _cluster_numbers(clusters), _numbers("--seeds", seeds, least=0)
     aside = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     with aside, reading.opened(file) as opened, progress_bar() as report:
         from napari_msiclust.comparison.side_by_side import Settings, comparison_steps
@@ -66,9 +70,9 @@ def benchmark(
             check_comparison_target(out, source)
         images = reading.images(opened, report)
         known = None if truth is None else read_truth(truth, images.mz)
-        usual = len(set(known.classes.tolist())) if known is not None else _usual_clusters()
+        classes = None if known is None else max(2, len(set(known.classes.tolist())))
         settings = Settings(
-            clusters=numbers or (max(usual, 2),),
+            clusters=numbers or (classes or "auto",),
             seeds=seed_numbers or (0,),
             presets=chosen,
             epochs=epochs,
@@ -126,11 +130,6 @@ def enrich(
     typer.echo(f"{len(telling)} enriched sets (q < {TELLING_Q}); all {len(table)}: {result / ENRICHMENT}")
 
 
-def _usual_clusters() -> int:
-    usual = ClusterConfig().clusters
-    return usual if isinstance(usual, int) else 20
-
-
 def _presets(text: str) -> tuple[Preset, ...]:
     names = [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
     known = {name: name for name in get_args(Preset)}
@@ -138,6 +137,13 @@ def _presets(text: str) -> tuple[Preset, ...]:
     if strange:
         raise InputError(f"there is no preset {strange[0]!r}", fix=f"choose of {', '.join(known)}, or none")
     return tuple(known[name] for name in names)
+
+
+def _cluster_numbers(text: str | None) -> tuple[int | Literal["auto"], ...]:
+    """Numbers of clusters, `auto` among them or not."""
+    parts = [part.strip() for part in (text or "").split(",")]
+    numbers = _numbers("--clusters", ",".join(part for part in parts if part != "auto"), least=2)
+    return ("auto", *numbers) if "auto" in parts else numbers
 
 
 def _numbers(option: str, text: str | None, *, least: int) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,21 +16,33 @@ import pandas as pd
 from napari_msiclust.comparison.baselines import BASELINES, Baseline
 from napari_msiclust.comparison.memory import MemoryWatch
 from napari_msiclust.config import ClusterConfig, Device, Preset
-from napari_msiclust.errors import MsiclustError, Stopped
+from napari_msiclust.errors import InputError, MsiclustError, Stopped
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.training_set import TrainingSet, training_set
 from napari_msiclust.pipeline import clustering_steps
 from napari_msiclust.progress import Progress
-from napari_msiclust.results.evidence import collect_evidence, stability
+from napari_msiclust.results.evidence import collect_evidence, isotope_agreement, stability
 from napari_msiclust.results.metrics import Truth
 
 Labels = npt.NDArray[np.int64]
-_Method = Callable[[int, threading.Event | None], Generator[Progress, None, Labels]]
+Auto = Literal["auto"]
 
 QUALITY = ("purity", "ari", "nmi", "hungarian_accuracy")
 EVIDENCE = ("isotope_kappa", "adduct_kappa", "colocalization_within", "colocalization_between")
+ALL_IONS = "isotope_kappa_all_ions"
 COST = ("seconds", "peak_memory_bytes")
-MEASURES = (*QUALITY, *EVIDENCE, "ions_in_clusters", "clusters", *COST)
+MEASURES = (*QUALITY, ALL_IONS, *EVIDENCE, "ions_in_clusters", "clusters", *COST)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Clusters of all ions (N,): 1..K, 0 in no cluster; and those of ions that would be in one, too."""
+
+    labels: Labels
+    nearest: Labels
+
+
+_Method = Callable[[int, threading.Event | None], Generator[Progress, None, Found]]
 
 
 @dataclass(frozen=True)
@@ -39,8 +51,9 @@ class Settings:
 
     Attributes
     ----------
-    clusters : tuple of int
-        Numbers of clusters asked of every method.
+    clusters : tuple of int or 'auto'
+        Numbers of clusters asked of every method. auto: presets choose their own, and simple methods get
+        the number that the first preset found, on average over the seeds.
     seeds : tuple of int
     presets : tuple of str
     epochs : int or None
@@ -50,7 +63,7 @@ class Settings:
     device : str
     """
 
-    clusters: tuple[int, ...]
+    clusters: tuple[int | Auto, ...]
     seeds: tuple[int, ...] = (0,)
     presets: tuple[Preset, ...] = get_args(Preset)
     epochs: int | None = None
@@ -66,7 +79,8 @@ class Comparison:
     ----------
     runs : DataFrame
         One row per method, number of clusters asked for and seed: method, asked, seed, `MEASURES`,
-        fault (why a method could not run).
+        fault (why a method could not run). isotope_kappa_all_ions counts unassigned ions to the cluster
+        that they would be in.
     summary : DataFrame
         One row per method and number: mean of each measure over the seeds, `<measure>_spread` (largest -
         smallest), stability (mean adjusted Rand index of two seeds), fault.
@@ -119,6 +133,8 @@ def comparison_steps(
 
     Raises
     ------
+    InputError
+        No preset could choose the number of clusters.
     Stopped
         `stop` was set.
     """
@@ -126,8 +142,19 @@ def comparison_steps(
     runs: list[dict[str, Any]] = []
     summary: list[dict[str, Any]] = []
     for asked in settings.clusters:
-        for name, method in _methods(prepared, settings, asked):
-            rows, labels = yield from _over_seeds(name, asked, method, prepared, settings, truth, stop)
+        number = asked
+        for name, preset in _presets(prepared, settings, asked):
+            rows, labels = yield from _over_seeds(name, asked, preset, prepared, settings, truth, stop)
+            runs += rows
+            summary.append(_summarized(rows, labels))
+            if number == "auto" and labels:
+                number = max(2, round(summary[-1]["clusters"]))
+        if number == "auto":
+            raise InputError(
+                "no preset could choose the number of clusters", fix="give numbers with --clusters"
+            )
+        for name, baseline in _baselines(prepared, settings, number):
+            rows, labels = yield from _over_seeds(name, number, baseline, prepared, settings, truth, stop)
             runs += rows
             summary.append(_summarized(rows, labels))
     return Comparison(pd.DataFrame(runs), pd.DataFrame(summary), len(images), settings)
@@ -135,7 +162,7 @@ def comparison_steps(
 
 def _over_seeds(
     name: str,
-    asked: int,
+    asked: int | Auto,
     method: _Method,
     prepared: TrainingSet,
     settings: Settings,
@@ -144,7 +171,7 @@ def _over_seeds(
 ) -> Generator[Progress, None, tuple[list[dict[str, Any]], list[Labels]]]:
     """One row and the labels of each run of one method."""
     rows: list[dict[str, Any]] = []
-    found: list[Labels] = []
+    labels: list[Labels] = []
     stage = f"{name}, k = {asked}"
     for number, seed in enumerate(settings.seeds):
         if stop is not None and stop.is_set():
@@ -154,15 +181,15 @@ def _over_seeds(
         started = time.perf_counter()
         try:
             with MemoryWatch() as memory:
-                labels = yield from method(seed, stop)
+                found = yield from method(seed, stop)
         except MsiclustError as error:
             rows.append(row | {"fault": str(error)})
             continue
         cost = {"seconds": time.perf_counter() - started, "peak_memory_bytes": memory.peak_bytes}
-        rows.append(row | cost | _scores(prepared, labels, truth) | {"fault": ""})
-        found.append(labels)
+        rows.append(row | cost | _scores(prepared, found, truth) | {"fault": ""})
+        labels.append(found.labels)
     yield Progress(stage, len(settings.seeds), len(settings.seeds))
-    return rows, found
+    return rows, labels
 
 
 def _summarized(rows: list[dict[str, Any]], found: list[Labels]) -> dict[str, Any]:
@@ -179,10 +206,16 @@ def _summarized(rows: list[dict[str, Any]], found: list[Labels]) -> dict[str, An
     }
 
 
-def _methods(prepared: TrainingSet, settings: Settings, clusters: int) -> Iterator[tuple[str, _Method]]:
-    """Names and ways from a seed to labels of all ions (N,): 1..K, 0 in no cluster."""
+def _baselines(prepared: TrainingSet, settings: Settings, clusters: int) -> Iterator[tuple[str, _Method]]:
+    """Names of the simple methods, and ways from a seed to clusters."""
     for baseline in BASELINES if settings.baselines else ():
         yield baseline.name, partial(_run_baseline, baseline, prepared, clusters)
+
+
+def _presets(
+    prepared: TrainingSet, settings: Settings, clusters: int | Auto
+) -> Iterator[tuple[str, _Method]]:
+    """Names of the presets, and ways from a seed to clusters."""
     for preset in settings.presets:
         config = ClusterConfig.from_preset(preset, clusters=clusters, device=settings.device)
         config = config if settings.epochs is None else config.with_epochs(settings.epochs)
@@ -191,32 +224,32 @@ def _methods(prepared: TrainingSet, settings: Settings, clusters: int) -> Iterat
 
 def _run_baseline(
     baseline: Baseline, prepared: TrainingSet, clusters: int, seed: int, stop: threading.Event | None
-) -> Generator[Progress, None, Labels]:
+) -> Generator[Progress, None, Found]:
     del stop  # seconds at most
     yield Progress(baseline.name, 0, 1)
     labels = np.zeros(len(prepared.images), dtype=np.int64)
     labels[prepared.used] = baseline.cluster(prepared.stack, prepared.mask, clusters, seed) + 1
-    return labels
+    return Found(labels, labels)
 
 
 def _run_preset(
     config: ClusterConfig, images: IonImages, seed: int, stop: threading.Event | None
-) -> Generator[Progress, None, Labels]:
+) -> Generator[Progress, None, Found]:
     result = yield from clustering_steps(images, config.model_copy(update={"seed": seed}), stop=stop)
-    return result.ions["cluster"].to_numpy(dtype=np.int64)
+    columns = (result.ions[name].to_numpy(dtype=np.int64) for name in ("cluster", "nearest_cluster"))
+    return Found(*columns)
 
 
-def _scores(prepared: TrainingSet, labels: Labels, truth: Truth | None) -> dict[str, float | int | None]:
-    """Quality where the truth is known, and evidence, of the labels of all ions (N,)."""
+def _scores(prepared: TrainingSet, found: Found, truth: Truth | None) -> dict[str, float | int | None]:
+    """Quality where the truth is known, and evidence."""
+    labels, mz = found.labels, prepared.images.mz[prepared.used]
     quality = {} if truth is None else truth.score(labels).to_dict()
     evidence = collect_evidence(
-        prepared.images.mz[prepared.used],
-        labels[prepared.used],
-        prepared.flat,
-        polarity=prepared.images.polarity,
+        mz, labels[prepared.used], prepared.flat, polarity=prepared.images.polarity
     ).to_dict()
     return (
         {name: quality[name] for name in QUALITY if name in quality}
         | {name: evidence[name] for name in EVIDENCE}
+        | {ALL_IONS: isotope_agreement(mz, found.nearest[prepared.used]).kappa}
         | {"ions_in_clusters": float((labels > 0).mean()), "clusters": len(np.unique(labels[labels > 0]))}
     )

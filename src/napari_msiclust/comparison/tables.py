@@ -25,6 +25,7 @@ _HEADINGS = {
     "nmi": "NMI",
     "hungarian_accuracy": "Hungarian",
     "isotope_kappa": "isotopes",
+    "isotope_kappa_all_ions": "isotopes, all",
     "adduct_kappa": "adducts",
     "colocalization_within": "within",
     "colocalization_between": "between",
@@ -34,9 +35,10 @@ _HEADINGS = {
     "peak_memory_bytes": "MB",
 }
 LEGEND = (
-    "isotopes, adducts: kappa of their pairs in one cluster (0: chance, 1: perfect); within, between: mean "
-    "correlation of ion images; clustered: share of the ions in clusters; stability: adjusted Rand index of "
-    "two seeds; MB: largest memory of the whole process while the method ran. Means over the seeds."
+    "k: clusters asked for, auto where the method chose; isotopes, adducts: kappa of their pairs in one "
+    "cluster (0: chance, 1: perfect), all: with unassigned ions in their nearest cluster; within, between: "
+    "mean correlation of ion images; clustered: share of the ions in clusters; stability: adjusted Rand "
+    "index of two seeds; MB: largest memory of the whole process while the method ran. Means over the seeds."
 )
 
 

@@ -77,6 +77,8 @@ class IonClustering:
     ----------
     labels : ndarray of int64, shape (N,)
         1..K, the largest cluster first; 0 for an ion that never settles.
+    nearest : ndarray of int64, shape (N,)
+        The same, with the cluster that it would be in for an ion that never settles.
     confidence : ndarray of float64, shape (N,)
         Largest class probability; with the consensus recipe as `learning.calibration` says.
     embedding : Embedding
@@ -92,7 +94,8 @@ class IonClustering:
         Of the consensus recipe.
     """
 
-    labels: npt.NDArray[np.int64]
+    labels: Labels
+    nearest: Labels
     confidence: npt.NDArray[np.float64]
     embedding: Embedding
     history: pd.DataFrame

@@ -140,6 +140,7 @@ def learn_clusters(
         log.notes.append(f"{config.clusters - labels.max()} of {config.clusters} clusters ended empty")
     return IonClustering(
         labels=labels if found.settled is None else np.where(found.settled, labels, 0),
+        nearest=labels,
         confidence=found.confidence,
         embedding=Embedding(found.features, config.encoder, source.origin, source.sha256, found.network),
         history=log.history(),

@@ -25,7 +25,9 @@ _COLUMNS = {
         "ccs_mobility",
     ),
 }
-_OURS = frozenset({"cluster", "confidence", "bin", "centrality", "branch", "isotope_of", *TRIAGE_COLUMNS})
+_OURS = frozenset(
+    {"cluster", "confidence", "bin", "centrality", "nearest_cluster", "branch", "isotope_of", *TRIAGE_COLUMNS}
+)
 
 
 def read_mz_list(path: str | Path) -> IonList:

@@ -36,11 +36,11 @@ class ClusterResult:
     ----------
     ions : DataFrame
         One row per ion, by m/z: mz, cluster (1..K; 0 in a bin), confidence, bin, centrality
-        (Pearson correlation with the mean ion image of its cluster), annotation, branch (preset default:
-        the group that it would be in with more clusters, 1..M; 0 in a bin), isotope_of (m/z of the ion
-        whose 13C isotope it may be; NaN if there is none), the reason for the bin and its scores
-        (see `msi.triage`), and what the list of ions or the peak picking knows (mobility, formula,
-        adduct, ...).
+        (Pearson correlation with the mean ion image of its cluster), annotation, nearest_cluster (as
+        learned; of an unassigned ion, too, 0 in any other bin), branch (preset default: the group that it
+        would be in with more clusters, 1..M; 0 in such a bin), isotope_of (m/z of the ion whose 13C
+        isotope it may be; NaN if there is none), the reason for the bin and its scores (see
+        `msi.triage`), and what the list of ions or the peak picking knows (mobility, formula, adduct, ...).
     clusters : DataFrame
         One row per cluster: cluster, ions, mean_confidence, central_mz, dominant_pixels.
     embedding : Embedding
@@ -109,6 +109,8 @@ def build_result(
         UNASSIGNED,
         f"less likely in its cluster than {config.consensus.min_standing:g} of what is usual there",
     )
+    nearest = np.zeros_like(labels)
+    nearest[used] = clustering.nearest
     confidence = np.zeros(len(images))
     confidence[used] = clustering.confidence
     count = clusters or int(clustering.labels.max())
@@ -126,6 +128,7 @@ def build_result(
             "bin": bins["bin"],
             "centrality": centrality.round(6),
             "annotation": list(images.names),
+            "nearest_cluster": nearest,
         }
     )
     if clustering.votes is not None:

@@ -164,6 +164,7 @@ def _of_some_ions(clustering: IonClustering, rows: npt.NDArray[np.intp]) -> IonC
     return replace(
         clustering,
         labels=clustering.labels[rows],
+        nearest=clustering.nearest[rows],
         confidence=clustering.confidence[rows],
         embedding=replace(clustering.embedding, features=clustering.embedding.features[rows], network={}),
         votes=None if clustering.votes is None else clustering.votes.of(rows),

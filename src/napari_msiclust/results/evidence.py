@@ -242,14 +242,19 @@ def collect_evidence(
     )
 
 
+def isotope_agreement(mz: npt.NDArray[np.float64], labels: Labels) -> PairAgreement:
+    """Agreement of the 13C pairs among n ions; labels from 1 on, 0 for an ion in no cluster."""
+    pairs = [pairs for pairs in ion_pairs(mz, None) if pairs.difference.family == "isotope"]
+    return _pooled(pairs, labels, ISOTOPE)
+
+
 def with_isotopes(votes: Votes, mz: npt.NDArray[np.float64]) -> Votes:
     """Votes of n ions whose evidence for the number of clusters tells of isotopes, too.
 
     Adds isotope_kappa: agreement of 13C pairs, corrected for chance, at each number. It is there to look
     at and decides nothing. Without a pair it is left out.
     """
-    pairs = [pairs for pairs in ion_pairs(mz, None) if pairs.difference.family == "isotope"]
-    found = [_pooled(pairs, labels, ISOTOPE).kappa for labels in votes.cuts]
+    found = [isotope_agreement(mz, labels).kappa for labels in votes.cuts]
     kappas = [kappa for kappa in found if kappa is not None]
     if not kappas or len(kappas) < len(found):
         return votes

@@ -16,7 +16,6 @@ from napari_msiclust.learning.consensus import WIDE, AgreementTree, Labels
 from napari_msiclust.learning.pixel_similarity import FloatArray
 
 _MOST = 30
-_AS_GOOD = 0.01  # a silhouette so close to the best one is as good
 _REPEATED = 0.2  # adjusted Rand index of two halves of the pixels that means more than noise
 
 
@@ -72,9 +71,11 @@ class ClusterCount:
 def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
     """Number of clusters from clusterings that were free in their number of clusters.
 
-    The silhouette (Rousseeuw, J. Comput. Appl. Math. 1987, 20, 53) of the agreement decides; among
-    numbers within 0.01 of the best one the smallest is taken. If no number at all gives clusters that two
-    halves of the pixels agree on, what was found is noise, and all ions are one cluster.
+    Taken is the number with the largest sum of two: the silhouette of the agreement (Rousseeuw, J. Comput.
+    Appl. Math. 1987, 20, 53), which tells how distinct clusters are, and the stability, which tells
+    whether other pixels give them, too (benchmarks/cluster_count.py holds it against either alone). If no
+    number at all gives clusters that two halves of the pixels agree on, what was found is noise, and all
+    ions are one cluster.
 
     Parameters
     ----------
@@ -110,8 +111,6 @@ def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
             }
         )
     curves = pd.DataFrame(rows)
-    best = float(curves["silhouette"].max())
-    chosen = curves[curves["silhouette"] >= best - _AS_GOOD].iloc[0]
     repeated = float(curves["stability"].max())
     if repeated < _REPEATED:
         reason = (
@@ -119,12 +118,13 @@ def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
             f"adjusted Rand index is {repeated:.2f} at best; {_REPEATED} is asked for)"
         )
         return ClusterCount(1, reason, curves.assign(chosen=False), cuts)
+    chosen = curves.iloc[int((curves["silhouette"] + curves["stability"]).argmax())]
     curves["chosen"] = curves["clusters"] == chosen["clusters"]
     reason = (
-        f"{int(chosen['clusters'])} clusters: fewest with a silhouette of the agreement between "
-        f"{len(runs)} runs ({chosen['silhouette']:.2f}) within {_AS_GOOD} of the best ({best:.2f}, "
-        f"2 to {most} were tried); runs on separate pixels agree there by {chosen['stability']:.2f} "
-        "(adjusted Rand index)"
+        f"{chosen['clusters']:.0f} clusters: of 2 to {most}, the largest sum of the silhouette of the "
+        f"agreement between {len(runs)} runs ({chosen['silhouette']:.2f}: how distinct clusters are) and of "
+        f"the adjusted Rand index between runs on separate pixels ({chosen['stability']:.2f}: whether they "
+        "are found again)"
     )
     return ClusterCount(int(chosen["clusters"]), reason, curves, cuts)
 

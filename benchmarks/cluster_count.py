@@ -1,0 +1,98 @@
+"""How well the number of clusters is chosen, by several criteria, on generated tissues of many kinds.
+
+Each tissue has a number of classes, counts, mixing and an outline of its own. For each criterion: the mean
+adjusted Rand index of the pixels' clusters at the number that it chooses, how much that lies below the
+best number's (mean and largest), and by how many clusters it misses the number of classes. No network is
+trained: all criteria see the same clusterings of the pixels. Data folder: MSICLUST_TEST_DATA, default
+../shared/data.
+
+usage: python benchmarks/cluster_count.py [--tissues 40] [--first 1] [--threads 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from generated import OUTLINES, Generated, Recipe, generate, sibling
+from napari_msiclust.config import ClusterConfig
+from napari_msiclust.learning.cluster_count import choose_count
+from napari_msiclust.learning.consensus_recipe import pixel_start
+from napari_msiclust.learning.device import limited_threads
+from napari_msiclust.msi.training_set import training_set
+from napari_msiclust.progress import drain
+from quality import UTERUS, known
+
+CRITERIA: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "silhouette": lambda curves: curves["silhouette"],
+    "stability": lambda curves: curves["stability"],
+    "eigengap": lambda curves: curves["eigengap"],
+    "silhouette + stability": lambda curves: curves["silhouette"] + curves["stability"],
+    "best there is": lambda curves: curves["ari"],
+}
+
+
+def tissue(seed: int) -> Generated:
+    """A tissue whose difficulty the seed decides; every fourth with the anatomy of uterus13."""
+    rng = np.random.default_rng(seed)
+    recipe = Recipe(
+        seed=seed,
+        ions=int(rng.integers(100, 360)),
+        size=(64, 72),
+        counts=float(rng.choice([1, 2, 4, 8])),
+        mixing=float(rng.choice([0.25, 0.4, 0.6])),
+        variation=float(rng.choice([0.15, 0.3])),
+        classes=int(rng.integers(3, 19)),
+        shape=str(rng.choice(sorted(OUTLINES))),
+        lines=0.15,
+        hotspots=0.4,
+    )
+    return generate(recipe) if seed % 4 else sibling(UTERUS, recipe)
+
+
+def curves_of(made: Generated, seed: int) -> pd.DataFrame:
+    """Evidence at every number of clusters, and the adjusted Rand index with the truth."""
+    images, truth = known(made)
+    assert truth is not None
+    config = ClusterConfig(seed=seed, device="cpu")
+    prepared = training_set(images, config)
+    start = drain(pixel_start(prepared.stack, prepared.mask, config))
+    count = choose_count(start.runs, start.runs)
+    labels = np.zeros((len(count.cuts), len(images)), dtype=np.int64)
+    labels[:, prepared.used] = count.cuts + 1
+    return count.curves.assign(ari=[truth.score(row).ari for row in labels])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tissues", type=int, default=40)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    rows = []
+    for seed in range(options.first, options.first + options.tissues):
+        made = tissue(seed)
+        classes = len(np.unique(made.labels[made.labels >= 0]))
+        with limited_threads(options.threads):
+            curves = curves_of(made, seed)
+        for name, score in CRITERIA.items():
+            chosen = curves.iloc[int(score(curves).argmax())]
+            lost = curves["ari"].max() - chosen["ari"]
+            rows.append((name, chosen["ari"], lost, abs(chosen["clusters"] - classes)))
+        print(
+            f"seed {seed}: {classes} classes, {int(curves['ari'].argmax()) + 2} clusters fit best", flush=True
+        )
+    table = pd.DataFrame(rows, columns=["criterion", "ARI", "lost", "off by"])
+    shown = table.groupby("criterion", sort=False).agg(
+        {"ARI": "mean", "lost": ["mean", "max"], "off by": "mean"}
+    )
+    print(shown.round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()

@@ -48,22 +48,22 @@ def known(made: Generated) -> Problem:
 
 # Name: numbers of clusters, and where the ion images come from.
 PROBLEMS: dict[str, tuple[tuple[int, ...], Callable[[], Problem]]] = {
-    "uterus13": ((13, 20), lambda: read(UTERUS)),
-    "sibling": ((13, 20), lambda: known(sibling(UTERUS, Recipe(seed=1)))),
-    "low-counts": ((13, 20), lambda: known(sibling(UTERUS, Recipe(seed=2, counts=3)))),
+    "uterus13": (("auto", 13, 20), lambda: read(UTERUS)),
+    "sibling": (("auto", 13, 20), lambda: known(sibling(UTERUS, Recipe(seed=1)))),
+    "low-counts": (("auto", 13, 20), lambda: known(sibling(UTERUS, Recipe(seed=2, counts=3)))),
     "large-noisy": (
-        (13, 20),
+        ("auto", 13, 20),
         lambda: known(sibling(UTERUS, Recipe(seed=3, size=(128, 128), structureless=60))),
     ),
     "kidney": (
-        (10, 16),
+        ("auto", 10),
         lambda: known(generate(Recipe(shape="kidney", seed=4, counts=4, lines=0.15, hotspots=0.6))),
     ),
     "artefacts": (
-        (13, 20),
+        ("auto", 13, 20),
         lambda: known(sibling(UTERUS, Recipe(seed=5, lines=0.5, hotspots=0.8))),
     ),
-    "msight": ((8, 10), lambda: read(DATA / "msight" / "prostate_example.imzML")),
+    "msight": (("auto", 8, 10), lambda: read(DATA / "msight" / "prostate_example.imzML")),
 }
 
 

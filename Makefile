@@ -79,6 +79,7 @@ bench: $(VENV)/test.done  ## measure quality and speed on the shared data (long)
 	$(BIN)/python benchmarks/mutations.py
 	$(BIN)/python benchmarks/alignment.py
 	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/quality.py --presets paper --only uterus13
 	$(BIN)/python benchmarks/cluster_count.py
 	$(BIN)/python benchmarks/ablation.py
 	$(BIN)/python benchmarks/calibration.py

@@ -69,7 +69,7 @@ class ConsensusConfig(_Settings):
         description="clusterings of the embedding for each one of the pixels, where both vote",
     )
     min_standing: float = Field(
-        0.75,
+        0.7,
         ge=0,
         le=1,
         description="ions stay unassigned whose probability is less than this, relative to the median of "

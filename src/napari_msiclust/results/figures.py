@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
@@ -48,6 +49,7 @@ def count_curves(counts: Sequence[dict[str, Any]]) -> str:
     for chosen in table.loc[table["chosen"], "clusters"]:
         axes.axvline(chosen, color="0.5", lw=1, ls="--")
     axes.set(xlabel="number of clusters", ylim=(min(0.0, float(table["silhouette"].min())), 1.02))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=7, frameon=False)
     return as_svg(figure)
 

@@ -170,12 +170,12 @@ def test_a_crop_of_real_tissue_goes_all_the_way(
         viewer.add_image(data, **settings)
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Cluster ion images")
     docked = dock.widget
-    docked.cluster_step.auto.value = False
-    docked.cluster_step.clusters.value = 6
+    assert docked.cluster_step.auto.value
     _click(qtbot, docked.run_button)
     _wait_for_end(qtbot, docked)
     assert len(viewer.layers) == 4
     assert docked.results_step.ions.table.model().rowCount() == len(crop)
+    assert "the largest sum of the silhouette" in docked.cluster_step.evidence.text()
 
 
 def test_the_status_counts_what_is_in_a_cluster(tissue_result: ClusterResult) -> None:

@@ -131,7 +131,8 @@ class Workbench(QWidget):
         if session is not None and session is not before:
             self.steps.setCurrentIndex(_RESULTS)
             result = session.result
-            text = " ".join(result.evidence.sentences())
+            reason = result.provenance.get("cluster_reason")
+            text = " ".join([f"{reason}."] * bool(reason) + result.evidence.sentences())
             self.cluster_step.evidence.setText(text)
             seconds = result.provenance.get("seconds", {}).get("total", 0.0)
             self.status.setText(f"{counted(result)}, {seconds:.0f} s.")

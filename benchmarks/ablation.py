@@ -93,12 +93,10 @@ ROWS: dict[str, Change | None] = {
 def start_alone(prepared: TrainingSet, start: PixelStart, config: ClusterConfig) -> tuple[Labels, Standing]:
     """Clusters that the pixels agree on, without a network."""
     if config.clusters == "auto":
-        config = config.model_copy(update={"clusters": choose_count(start.runs, start.runs).clusters})
+        config = config.model_copy(update={"clusters": choose_count(start.runs, start.apart).clusters})
     assert isinstance(config.clusters, int)
     close = cluster_range(len(prepared.stack), config.clusters)
-    runs = drain(
-        pixel_runs(start.pixels.values, close, config.consensus, stage=CONSENSUS_STAGE, seed=config.seed)
-    )
+    runs = drain(pixel_runs(start.pixels, close, config.consensus, stage=CONSENSUS_STAGE, seed=config.seed))
     tree = AgreementTree.of(runs)
     shares = membership(tree.together, tree.cut(config.clusters))
     labels = shares.argmax(axis=1)

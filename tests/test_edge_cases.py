@@ -72,6 +72,7 @@ def test_identical_ions_are_one_cluster_and_that_is_said() -> None:
     result = cluster_ions(_images(np.repeat(_blobs(1), 12, axis=0)), DEFAULT)
     assert (result.ions["cluster"] == 1).all()
     assert "all ions are alike" in result.provenance["cluster_reason"]
+    assert result.evidence.stability is None
 
 
 def test_one_giant_cluster_is_not_cut_along_its_noise(tmp_path: Path) -> None:
@@ -79,6 +80,7 @@ def test_one_giant_cluster_is_not_cut_along_its_noise(tmp_path: Path) -> None:
     result = cluster_ions(_images(many), DEFAULT)
     assert (result.ions["cluster"] == 1).all()
     assert "no number is found alike" in result.provenance["cluster_reason"]
+    assert result.evidence.stability is None
     assert "1 cluster:" in (
         write_result(result, _images(many), tmp_path / "result") / "report.html"
     ).read_text(encoding="utf-8")

@@ -82,9 +82,16 @@ def test_simple_methods_take_the_number_that_a_preset_chooses(tissue_images: Ion
     assert found["asked"].iloc[0] == "auto"
     chosen = round(found["clusters"].iloc[0])
     assert set(found["asked"].iloc[1:]) == {chosen}
-    assert (found["clusters"].iloc[1:] <= chosen).all()
+    again = Settings(("auto", chosen), presets=("fast",), epochs=0, device="cpu")
+    assert not drain(comparison_steps(tissue_images, again)).summary[["method", "asked"]].duplicated().any()
     with pytest.raises(InputError, match="no preset could choose"):
         drain(comparison_steps(tissue_images, Settings(("auto",), presets=())))
+
+
+def test_what_kept_a_preset_from_choosing_is_said(tissue_images: IonImages) -> None:
+    absent = Settings(("auto",), presets=("fast",), epochs=0, device="mps")
+    with pytest.raises(InputError, match=r"no preset could choose .*mps"):
+        drain(comparison_steps(tissue_images, absent))
 
 
 def test_ions_left_out_are_counted_to_their_nearest_cluster() -> None:

@@ -20,7 +20,12 @@ from napari_msiclust.learning.consensus import (
     pixel_runs,
     standing,
 )
-from napari_msiclust.learning.pixel_similarity import held_out_scores, pixel_features, unit_rows
+from napari_msiclust.learning.pixel_similarity import (
+    PixelFeatures,
+    held_out_scores,
+    pixel_features,
+    unit_rows,
+)
 from napari_msiclust.progress import drain
 
 FEW = ConsensusConfig(runs=12)
@@ -34,9 +39,15 @@ def groups_of_ions(sizes: list[int], pixels: int = 900, noise: float = 0.5, seed
     return values.clip(min=0).astype(np.float32), labels
 
 
+def unsmoothed(values: np.ndarray) -> PixelFeatures:
+    return PixelFeatures(values, 0.0, {}, values, np.ones((1, values.shape[1]), dtype=bool))
+
+
 def test_ions_of_one_pattern_agree_and_the_number_is_found() -> None:
     values, truth = groups_of_ions([30, 25, 12, 9, 6])
-    runs = drain(pixel_runs(values, cluster_range(len(truth), None), FEW, stage="runs", seed=0), None)
+    runs = drain(
+        pixel_runs(unsmoothed(values), cluster_range(len(truth), None), FEW, stage="runs", seed=0), None
+    )
     count = choose_count(runs, runs)
     assert count.clusters == 5
     assert "5 clusters" in count.reason
@@ -106,13 +117,38 @@ def test_the_agreement_of_groups_by_hand() -> None:
 @pytest.mark.parametrize("count", [2, 3, 4, 7])
 def test_a_handful_of_ions(count: int) -> None:
     values, _ = groups_of_ions([1] * count, pixels=50)
-    runs = drain(pixel_runs(values, cluster_range(count, None), FEW, stage="runs", seed=0), None)
+    runs = drain(pixel_runs(unsmoothed(values), cluster_range(count, None), FEW, stage="runs", seed=0), None)
     assert 1 <= choose_count(runs, runs).clusters <= count
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 1.0, 2.0])
+def test_halves_of_the_pixels_do_not_agree_on_noise(smoothing: float) -> None:
+    noise = np.random.default_rng(0).poisson(1, (60, 40, 40)).astype(np.float32)
+    pixels = pixel_features(noise, np.ones((40, 40), dtype=bool), smoothing, 0)
+    runs, apart = (
+        drain(pixel_runs(pixels, cluster_range(60, None), FEW, stage="runs", seed=0, separate=separate), None)
+        for separate in (False, True)
+    )
+    count = choose_count(runs, apart)
+    assert count.clusters == 1
+    assert count.curves["stability"].max() < 0.1
+
+
+def test_what_half_of_the_pixels_show_has_nothing_of_the_others() -> None:
+    rng = np.random.default_rng(0)
+    images, mask = rng.random((3, 20, 20), dtype=np.float32), np.ones((20, 20), dtype=bool)
+    half = rng.random(400) < 0.5
+    changed = images.copy()
+    changed[:, ~half.reshape(20, 20)] = 9
+    one, other = (pixel_features(stack, mask, 1.0, 0).seen_by(half) for stack in (images, changed))
+    np.testing.assert_array_equal(one, other)
+    everything = pixel_features(images, mask, 1.0, 0)
+    np.testing.assert_allclose(everything.seen_by(np.ones(400, dtype=bool)), everything.values, rtol=1e-5)
 
 
 def test_identical_and_constant_ions_do_no_harm() -> None:
     values = np.ones((12, 40), np.float32)
-    runs = drain(pixel_runs(values, cluster_range(12, None), FEW, stage="runs", seed=0), None)
+    runs = drain(pixel_runs(unsmoothed(values), cluster_range(12, None), FEW, stage="runs", seed=0), None)
     assert runs.shape == (12, 12)
     assert np.isfinite(coassociation(runs)).all()
 

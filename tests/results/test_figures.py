@@ -66,6 +66,12 @@ def test_the_tree_puts_branches_of_a_cluster_side_by_side_in_its_colour() -> Non
     assert COLORS[0] not in svg  # the one of cluster 1 meets nothing of its own
 
 
+def test_a_branch_without_ions_is_left_out() -> None:
+    ions = IONS[IONS["branch"] != 2]
+    leaves = [text for text in _texts(merge_tree(AGREEMENT, ions, COLORS)) if " ion" in text]
+    assert sorted(leaves) == ["cluster 1: 1 ion, m/z 200.0000", "cluster 2: 2 ions, m/z 400.0000"]
+
+
 def test_a_branch_of_ions_in_no_cluster_is_said_to_be_one() -> None:
     ions = IONS.assign(cluster=[2, 0, 2, 2, 0])
     assert "unassigned: 1 ion, m/z 200.0000" in _texts(merge_tree(AGREEMENT, ions, COLORS))

@@ -155,9 +155,9 @@ def test_the_number_of_clusters_is_explained(tissue_result: ClusterResult, tissu
     run["branch_agreement"] = np.eye(8).tolist()
     ions = tissue_result.ions.assign(branch=np.arange(len(tissue_result.ions)) % 8 + 1)
     tissue_result = replace(tissue_result, ions=ions)
-    run["cluster_reason"] = f"{clusters} clusters: fewest with a <silhouette>"
+    run["cluster_reason"] = f"{clusters} clusters: largest <silhouette>"
     text = render_report(tissue_result, tissue_images, run)
-    assert f"{clusters} clusters: fewest with a &lt;silhouette&gt;." in text
+    assert f"{clusters} clusters: largest &lt;silhouette&gt;." in text
     assert "What would merge and split next" in text
     assert "What would merge and split next" not in render_report(
         tissue_result, tissue_images, run | {"corrections": {"ions": {}, "edits": []}}

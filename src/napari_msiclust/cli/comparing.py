@@ -33,7 +33,7 @@ def benchmark(
         typer.Option(
             metavar="K,K,...",
             help="Numbers of clusters, or auto: as the first preset chooses; if not given, as many as the "
-            "truth has classes, or auto.",
+            "truth has classes, or auto, which needs a preset.",
         ),
     ] = None,
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="Every method runs once for each.")] = "0",
@@ -57,6 +57,10 @@ def benchmark(
     """Run simple methods and the presets side by side: quality, evidence, seconds, memory."""
     chosen = _presets(presets)
     numbers, seed_numbers = _cluster_numbers(clusters), _numbers("--seeds", seeds, least=0)
+    if not chosen and (("auto" in numbers) or (truth is None and not numbers)):
+        raise InputError(
+            "without a preset nothing chooses the number of clusters", fix="give numbers with --clusters"
+        )
     aside = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     with aside, reading.opened(file) as opened, progress_bar() as report:
         from napari_msiclust.comparison.side_by_side import Settings, comparison_steps

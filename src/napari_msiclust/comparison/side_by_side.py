@@ -141,6 +141,7 @@ def comparison_steps(
     prepared = training_set(images, ClusterConfig())
     runs: list[dict[str, Any]] = []
     summary: list[dict[str, Any]] = []
+    done: set[int | Auto] = set()
     for asked in settings.clusters:
         number = asked
         for name, preset in _presets(prepared, settings, asked):
@@ -150,9 +151,14 @@ def comparison_steps(
             if number == "auto" and labels:
                 number = max(2, round(summary[-1]["clusters"]))
         if number == "auto":
+            faults = [row["fault"] for row in summary if row["fault"]]
             raise InputError(
-                "no preset could choose the number of clusters", fix="give numbers with --clusters"
+                f"no preset could choose the number of clusters{f' ({faults[0]})' if faults else ''}",
+                fix="give numbers with --clusters",
             )
+        if number in done:
+            continue
+        done.add(number)
         for name, baseline in _baselines(prepared, settings, number):
             rows, labels = yield from _over_seeds(name, number, baseline, prepared, settings, truth, stop)
             runs += rows

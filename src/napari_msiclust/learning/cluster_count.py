@@ -88,7 +88,8 @@ def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
     ions = runs.shape[1]
     most = min(max(20, round(WIDE[1] * np.sqrt(ions))), ions - 1)
     if most < 2:
-        return ClusterCount.given(min(2, ions), ions, "there are too few ions to choose from")
+        few = min(2, ions)
+        return ClusterCount.given(few, ions, f"{few} clusters: there are too few ions to choose from")
     tree = AgreementTree.of(runs)
     if tree.together.min() >= 1:
         return ClusterCount.given(1, ions, "1 cluster: all ions are alike")

@@ -15,7 +15,12 @@ from threadpoolctl import threadpool_limits
 
 from napari_msiclust.config import ConsensusConfig
 from napari_msiclust.learning.affinity import neighbor_graph, spectral_labels
-from napari_msiclust.learning.pixel_similarity import FloatArray, directions, principal_components
+from napari_msiclust.learning.pixel_similarity import (
+    FloatArray,
+    PixelFeatures,
+    directions,
+    principal_components,
+)
 from napari_msiclust.learning.training import check_stop
 from napari_msiclust.progress import Progress
 
@@ -37,27 +42,38 @@ def cluster_range(ions: int, clusters: int | None) -> tuple[int, int]:
 
 
 def pixel_runs(
-    values: FloatArray,
+    pixels: PixelFeatures,
     clusters: tuple[int, int],
     config: ConsensusConfig,
     *,
     stage: str,
     seed: int,
+    separate: bool = False,
     stop: threading.Event | None = None,
 ) -> Generator[Progress, None, Labels]:
-    """Clusterings (R, N) of pixel values (N, P), each on other pixels.
+    """Clusterings (R, N) of the ions by their pixels, each on other pixels.
 
-    Even runs see pixels of one half of the tissue, odd runs of the other: noise that two halves do
-    not share cannot make them agree.
+    Even runs see pixels of one half of the tissue, odd runs of the other: noise that two halves do not share
+    cannot make them agree.
+
+    Parameters
+    ----------
+    separate : bool
+        Smooth within each half, which keeps the noise of the other out altogether. Single clusterings are
+        the worse for it, so that it is for evidence alone; without smoothing it makes no difference.
     """
     rng = np.random.default_rng(seed)
-    half = rng.random(values.shape[1]) < 0.5
-    runs = np.empty((config.runs, len(values)), np.int64)
+    ions, total = pixels.values.shape
+    odd = np.asarray(rng.random(total) < 0.5)
+    halves = [
+        (np.flatnonzero(half), pixels.seen_by(half) if separate else pixels.values) for half in (~odd, odd)
+    ]
+    runs = np.empty((config.runs, ions), np.int64)
     for run in range(config.runs):
         check_stop(stop)
-        pixels = np.flatnonzero(half if run % 2 else ~half)
-        keep = min(round(_PIXEL_SHARE * len(pixels)), _MOST_PIXELS)
-        chosen = values[:, rng.choice(pixels, keep, replace=False)] if keep else values
+        own, values = halves[run % 2]
+        keep = min(round(_PIXEL_SHARE * len(own)), _MOST_PIXELS)
+        chosen = values[:, rng.choice(own, keep, replace=False)] if keep else values
         chosen = chosen**2 if rng.integers(2) else chosen
         runs[run] = _one_run(chosen, clusters, config, rng, run)
         yield Progress(stage, run + 1, config.runs)

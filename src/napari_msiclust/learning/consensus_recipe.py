@@ -48,10 +48,13 @@ class PixelStart:
     pixels : PixelFeatures
     runs : ndarray of int64, shape (R, N)
         Clusterings that were free in their number of clusters.
+    apart : ndarray of int64, shape (R, N)
+        The same, even and odd ones without anything in common; `runs` itself where nothing was smoothed.
     """
 
     pixels: PixelFeatures
     runs: Labels
+    apart: Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,10 +123,13 @@ def pixel_start(
     pixels = pixel_features(stack, mask, settings.smoothing, seeds[0])
     yield Progress(SMOOTHING_STAGE, 1, 1, note=f"pixels smoothed by {pixels.sigma:g}")
     wide = cluster_range(len(stack), None)
-    runs = yield from pixel_runs(
-        pixels.values, wide, settings, stage=LIKENESS_STAGE, seed=seeds[1], stop=stop
-    )
-    return PixelStart(pixels, runs)
+    runs = yield from pixel_runs(pixels, wide, settings, stage=LIKENESS_STAGE, seed=seeds[1], stop=stop)
+    apart = runs
+    if pixels.sigma > 0:
+        apart = yield from pixel_runs(
+            pixels, wide, settings, stage=LIKENESS_STAGE, seed=seeds[1], separate=True, stop=stop
+        )
+    return PixelStart(pixels, runs, apart)
 
 
 def trained_fusion(
@@ -167,7 +173,7 @@ def agreed_clusters(
     if config.clusters == "auto":
         wide = cluster_range(ions, None)
         free = yield from embedding_runs(features, wide, learned, stage=COUNT_STAGE, seed=seeds[5], stop=stop)
-        count = choose_count(np.concatenate([start.runs, free]) if settings.use_pixels else free, start.runs)
+        count = choose_count(np.concatenate([start.runs, free]) if settings.use_pixels else free, start.apart)
         yield Progress(COUNT_STAGE, learned.runs, learned.runs, note=count.reason)
     else:
         count = ClusterCount.given(config.clusters, ions)
@@ -176,12 +182,11 @@ def agreed_clusters(
     runs = yield from embedding_runs(
         features, close, learned, stage=CONSENSUS_STAGE, seed=seeds[6], stop=stop
     )
-    apart = start.runs
     if settings.use_pixels:
-        apart = yield from pixel_runs(
-            start.pixels.values, close, settings, stage=CONSENSUS_STAGE, seed=seeds[7], stop=stop
+        more = yield from pixel_runs(
+            start.pixels, close, settings, stage=CONSENSUS_STAGE, seed=seeds[7], stop=stop
         )
-        runs = np.concatenate([runs, apart])
+        runs = np.concatenate([runs, more])
     tree = AgreementTree.of(runs)
     initial = tree.cut(clusters)
     shares = membership(tree.together, initial)
@@ -203,7 +208,7 @@ def agreed_clusters(
         labels=labels,
         standing=standing(answers, labels),
         votes=Votes(
-            halves=np.stack([AgreementTree.of(apart[half::2]).cut(clusters) for half in (0, 1)]) + 1,
+            halves=np.stack([AgreementTree.of(start.apart[half::2]).cut(clusters) for half in (0, 1)]) + 1,
             branches=branches + 1,
             between=between_groups(agreement(tree.together, branches), branches),
             counts=count.curves,

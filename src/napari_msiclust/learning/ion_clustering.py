@@ -42,7 +42,7 @@ class Votes:
     Attributes
     ----------
     halves : ndarray of int64, shape (2, n)
-        What clusterings agree on that saw one half of the pixels, and the other; from 1 on.
+        What clusterings of the pixels agree on that saw one half of them, and the other; from 1 on.
     branches : ndarray of int64, shape (n,)
         More and smaller groups than clusters: what the tree of the agreement splits next; 1..M.
     between : ndarray of float32, shape (M, M)

@@ -34,11 +34,33 @@ class PixelFeatures:
     scores : dict
         Sigma tried -> how well the nearest neighbours found on one half of the pixels predict the
         other half.
+    roots : ndarray of float32, shape (N, P)
+        The same square roots before they are smoothed.
+    mask : ndarray of bool, shape (S, S)
+        Where the P pixels lie.
     """
 
     values: FloatArray
     sigma: float
     scores: dict[float, float]
+    roots: FloatArray
+    mask: Mask
+
+    def seen_by(self, half: Mask) -> FloatArray:
+        """The values (N, P) as they are where only some pixels (P,) were measured.
+
+        Smoothing would carry noise of the others over.
+        """
+        if self.sigma == 0:
+            return self.values
+        weight, image = np.zeros((2, *self.mask.shape), np.float32)
+        weight[self.mask] = half
+        reached = _reached(weight, self.sigma)
+        seen = np.empty_like(self.roots)
+        for row, into in zip(self.roots, seen, strict=True):
+            image[self.mask] = row * half
+            into[:] = (gaussian_filter(image, self.sigma) / reached)[self.mask]
+        return seen
 
 
 def pixel_features(stack: FloatArray, mask: Mask, smoothing: float | None, seed: int) -> PixelFeatures:
@@ -53,7 +75,8 @@ def pixel_features(stack: FloatArray, mask: Mask, smoothing: float | None, seed:
     roots = np.sqrt(stack)
     scores = {} if smoothing is not None else held_out_scores(roots, mask, seed)
     sigma = smoothing if smoothing is not None else _least(scores)
-    return PixelFeatures(smooth(roots, mask.astype(np.float32), sigma)[:, mask], sigma, scores)
+    values = smooth(roots, mask.astype(np.float32), sigma)[:, mask]
+    return PixelFeatures(values, sigma, scores, values if sigma == 0 else roots[:, mask], mask)
 
 
 def held_out_scores(roots: FloatArray, mask: Mask, seed: int) -> dict[float, float]:
@@ -94,11 +117,17 @@ def smooth(images: FloatArray, weight: FloatArray, sigma: float) -> FloatArray:
     """Images (N, S, S) convolved with a Gaussian, normalized to the pixels that count (S, S)."""
     if sigma == 0:
         return images * weight
-    reached = np.maximum(gaussian_filter(weight, sigma), 1e-3)
+    reached = _reached(weight, sigma)
     smoothed = np.empty_like(images)
     for image, into in zip(images, smoothed, strict=True):
         into[:] = gaussian_filter(image * weight, sigma) / reached
     return smoothed
+
+
+def _reached(weight: FloatArray, sigma: float) -> FloatArray:
+    """What a Gaussian gathers of the pixels that count (S, S), kept away from zero."""
+    found: FloatArray = np.maximum(gaussian_filter(weight, sigma), 1e-3)
+    return found
 
 
 def principal_components(values: FloatArray, components: int, seed: int) -> FloatArray:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import psutil
 import torch
+from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
 from napari_msiclust.config import ClusterConfig
@@ -117,7 +118,7 @@ def learn_clusters(
             trained = agreement.trained
             found = _Found(
                 agreement.labels,
-                calibrated(agreement.standing),
+                calibrated(agreement.standing, float(adjusted_rand_score(*agreement.votes.halves))),
                 agreement.features,
                 network_arrays(
                     trained.network, fusion_views(trained.network, trained.views), trained.views.frame

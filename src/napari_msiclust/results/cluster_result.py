@@ -37,10 +37,11 @@ class ClusterResult:
     ions : DataFrame
         One row per ion, by m/z: mz, cluster (1..K; 0 in a bin), confidence, bin, centrality
         (Pearson correlation with the mean ion image of its cluster), annotation, nearest_cluster (as
-        learned; of an unassigned ion, too, 0 in any other bin), branch (preset default: the group that it
-        would be in with more clusters, 1..M; 0 in such a bin), isotope_of (m/z of the ion whose 13C
-        isotope it may be; NaN if there is none), the reason for the bin and its scores (see
-        `msi.triage`), and what the list of ions or the peak picking knows (mobility, formula, adduct, ...).
+        learned; of an unassigned ion or a new pattern, too, 0 for an ion that did not train), branch
+        (preset default: the group that it would be in with more clusters, 1..M; 0 for such an ion),
+        isotope_of (m/z of the ion whose 13C isotope it may be; NaN if there is none), the reason for the
+        bin and its scores (see `msi.triage`), and what the list of ions or the peak picking knows
+        (mobility, formula, adduct, ...).
     clusters : DataFrame
         One row per cluster: cluster, ions, mean_confidence, central_mz, dominant_pixels.
     embedding : Embedding

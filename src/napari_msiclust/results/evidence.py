@@ -244,8 +244,11 @@ def collect_evidence(
 
 def isotope_agreement(mz: npt.NDArray[np.float64], labels: Labels) -> PairAgreement:
     """Agreement of the 13C pairs among n ions; labels from 1 on, 0 for an ion in no cluster."""
-    pairs = [pairs for pairs in ion_pairs(mz, None) if pairs.difference.family == "isotope"]
-    return _pooled(pairs, labels, ISOTOPE)
+    return _pooled(_isotopes(mz), labels, ISOTOPE)
+
+
+def _isotopes(mz: npt.NDArray[np.float64]) -> list[IonPairs]:
+    return [pairs for pairs in ion_pairs(mz, None) if pairs.difference.family == "isotope"]
 
 
 def with_isotopes(votes: Votes, mz: npt.NDArray[np.float64]) -> Votes:
@@ -254,7 +257,8 @@ def with_isotopes(votes: Votes, mz: npt.NDArray[np.float64]) -> Votes:
     Adds isotope_kappa: agreement of 13C pairs, corrected for chance, at each number. It is there to look
     at and decides nothing. Without a pair it is left out.
     """
-    found = [isotope_agreement(mz, labels).kappa for labels in votes.cuts]
+    pairs = _isotopes(mz)
+    found = [_pooled(pairs, labels, ISOTOPE).kappa for labels in votes.cuts]
     kappas = [kappa for kappa in found if kappa is not None]
     if not kappas or len(kappas) < len(found):
         return votes
@@ -311,11 +315,14 @@ def colocalization(flat_images: npt.NDArray[np.float32], labels: Labels) -> tupl
 
 
 def stability(runs: npt.NDArray[np.int64]) -> float | None:
-    """Mean adjusted Rand index of two of R runs (R, n), over the ions in clusters of both; None for R < 2."""
+    """Mean adjusted Rand index of two of R runs (R, n), over the ions in clusters of both.
+
+    None for R < 2, or if no run has two clusters: that all ions are one is no agreement.
+    """
     scores = []
     for one, other in combinations(runs, 2):
         both = (one > 0) & (other > 0)
-        if both.any():
+        if both.any() and max(len(np.unique(run[both])) for run in (one, other)) > 1:
             scores.append(float(adjusted_rand_score(one[both], other[both])))
     return float(np.mean(scores)) if scores else None
 

@@ -67,9 +67,12 @@ def merge_tree(agreement: Sequence[Sequence[float]], ions: pd.DataFrame, colors:
         Of clusters 1..K.
     """
     together = np.asarray(agreement, dtype=float)
-    if len(together) < 2 or "branch" not in ions:
+    there = np.unique(ions["branch"]) if "branch" in ions else np.empty(0, int)
+    there = there[there > 0]  # a section of a cohort may not have the ions of each
+    if len(there) < 2 or len(together) < there[-1]:
         return ""
-    leaves = [ions[ions["branch"] == number] for number in range(1, len(together) + 1)]
+    together = together[np.ix_(there - 1, there - 1)]
+    leaves = [ions[ions["branch"] == number] for number in there]
     clusters = [_cluster_of(leaf) for leaf in leaves]
     apart = np.clip(1 - together, 0, 1)
     np.fill_diagonal(apart, 0)
@@ -102,7 +105,6 @@ def _cluster_of(branch: pd.DataFrame) -> int:
 
 def _leaf_name(branch: pd.DataFrame, cluster: int) -> str:
     """Cluster, number of ions, and the m/z of the ion that is most like its cluster."""
-    words = f"{len(branch)} ion{'' if len(branch) == 1 else 's'}"
-    if len(branch):
-        words += f", m/z {branch['mz'].to_numpy()[branch['centrality'].argmax()]:.4f}"
+    central = branch["mz"].to_numpy()[branch["centrality"].argmax()]
+    words = f"{len(branch)} ion{'' if len(branch) == 1 else 's'}, m/z {central:.4f}"
     return f"cluster {cluster}: {words}" if cluster else f"unassigned: {words}"

@@ -72,8 +72,7 @@ def render_report(
         dominant_map=_dominant_png(result, colors),
         curves=_curves_svg(result.history),
         confidence=_confidence_svg(result.ions),
-        counts=count_curves(run.get("cluster_counts") or ()),
-        tree=_tree(result, run, [to_hex(color) for color in colors]),
+        **_as_learned(result, run, [to_hex(color) for color in colors]),
         in_words=surrogate.sentence(),
         clusters=[
             _cluster_entry(result, images, row, to_hex(color))
@@ -91,11 +90,16 @@ def render_report(
     )
 
 
-def _tree(result: ClusterResult, run: dict[str, Any], colors: list[str]) -> str:
-    """Dendrogram of the clusters as learned; empty after corrections, which change what a cluster is."""
+def _as_learned(result: ClusterResult, run: dict[str, Any], colors: list[str]) -> dict[str, str]:
+    """Why this number of clusters, and their tree; empty after corrections, which change clusters."""
+    reason = run.get("cluster_reason")
     if "corrections" in run:
-        return ""
-    return merge_tree(run.get("branch_agreement") or (), result.ions, colors)
+        return {"reason": "", "counts": "", "tree": ""}
+    return {
+        "reason": reason or "",
+        "counts": count_curves(run["cluster_counts"]) if reason else "",
+        "tree": merge_tree(run.get("branch_agreement") or (), result.ions, colors),
+    }
 
 
 def with_comparison(page: str, section: str) -> str:

@@ -3,10 +3,10 @@
 Beforehand, tissues of a single class, whose ions differ by noise alone, of many and of few counts: how many
 of them are found to be one cluster, and how far separate pixels agree there at most.
 
-Each other tissue has a number of classes, counts, mixing and an outline of its own. For each criterion: the mean
-adjusted Rand index of the pixels' clusters at the number that it chooses, how much that lies below the
-best number's (mean and largest), and by how many clusters it misses the number of classes. No network is
-trained: all criteria see the same clusterings of the pixels. Data folder: MSICLUST_TEST_DATA, default
+Each other tissue has a number of classes, counts, mixing and an outline of its own. For each criterion: the
+mean adjusted Rand index of the pixels' clusters at the number that it chooses, how much that lies below
+the best number's (mean and largest), and by how many clusters it misses the number of classes. No network
+is trained: all criteria see the same clusterings of the pixels. Data folder: MSICLUST_TEST_DATA, default
 ../shared/data.
 
 usage: python benchmarks/cluster_count.py [--single 20] [--tissues 40] [--first 1] [--threads 2]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-_WEIGHTS = (0.0, 0.0, 0.0)
-_CONSTANT = 0.0
+_WEIGHTS = (2.4, 0.49, 4.66)
+_CONSTANT = -3.57
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -72,11 +72,11 @@ class ClusterCount:
 def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
     """Number of clusters from clusterings that were free in their number of clusters.
 
-    Taken is the smallest number within 0.01 of the largest sum of two: the silhouette of the agreement (Rousseeuw, J. Comput.
-    Appl. Math. 1987, 20, 53), which tells how distinct clusters are, and the stability, which tells
-    whether other pixels give them, too (benchmarks/cluster_count.py holds it against either alone). If no
-    number at all gives clusters that two halves of the pixels agree on, what was found is noise, and all
-    ions are one cluster.
+    Taken is the smallest number within 0.01 of the largest sum of two: the silhouette of the agreement
+    (Rousseeuw, J. Comput. Appl. Math. 1987, 20, 53), which tells how distinct clusters are, and the
+    stability, which tells whether other pixels give them, too (benchmarks/cluster_count.py holds it against
+    either alone). If no number at all gives clusters that two halves of the pixels agree on, what was found
+    is noise, and all ions are one cluster.
 
     Parameters
     ----------
@@ -124,8 +124,8 @@ def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
     chosen = curves[both >= both.max() - _AS_GOOD].iloc[0]
     curves["chosen"] = curves["clusters"] == chosen["clusters"]
     reason = (
-        f"{chosen['clusters']:.0f} clusters: of 2 to {most}, the fewest within {_AS_GOOD} of the largest sum of "
-        f"two: the silhouette of the agreement between {len(runs)} runs ({chosen['silhouette']:.2f}: how "
+        f"{chosen['clusters']:.0f} clusters: of 2 to {most}, the fewest within {_AS_GOOD} of the largest sum "
+        f"of two: the silhouette of the agreement between {len(runs)} runs ({chosen['silhouette']:.2f}: how "
         "distinct clusters are), and the adjusted Rand index between runs on separate pixels "
         f"({chosen['stability']:.2f}: whether they are found again)"
     )

@@ -119,7 +119,7 @@ def main() -> None:
                     )
                     found[bool(seed % 2)].append(one)
     if found[True]:
-        fitted = LogisticRegression(C=np.inf).fit(
+        fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(
             np.concatenate([one.telling for one in found[True]]),
             np.concatenate([one.right for one in found[True]]),
         )

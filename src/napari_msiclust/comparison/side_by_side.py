@@ -141,7 +141,7 @@ def comparison_steps(
     prepared = training_set(images, ClusterConfig())
     runs: list[dict[str, Any]] = []
     summary: list[dict[str, Any]] = []
-    done: set[int | Auto] = set()
+    done: set[int] = set()
     for asked in settings.clusters:
         number = asked
         for name, preset in _presets(prepared, settings, asked):

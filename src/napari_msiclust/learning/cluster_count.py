@@ -94,25 +94,7 @@ def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
     tree = AgreementTree.of(runs)
     if tree.together.min() >= 1:
         return ClusterCount.given(1, ions, "1 cluster: all ions are alike")
-    halves = [AgreementTree.of(apart[half::2]) for half in (0, 1)]
-    distance = 1.0 - tree.together
-    np.fill_diagonal(distance, 0.0)
-    gaps = _eigengaps(tree.together, most)
-    rows = []
-    cuts = np.stack([tree.cut(clusters) for clusters in range(2, most + 1)])
-    for clusters, labels in enumerate(cuts, start=2):
-        found = labels.max() + 1
-        rows.append(
-            {
-                "clusters": clusters,
-                "silhouette": float(silhouette_score(distance, labels, metric="precomputed"))
-                if 1 < found < ions
-                else 0.0,
-                "stability": float(adjusted_rand_score(*(half.cut(clusters) for half in halves))),
-                "eigengap": gaps[clusters - 1],
-            }
-        )
-    curves = pd.DataFrame(rows)
+    curves, cuts = _evidence(tree, [AgreementTree.of(apart[half::2]) for half in (0, 1)], most)
     repeated = float(curves["stability"].max())
     if repeated < _REPEATED:
         reason = (
@@ -130,6 +112,28 @@ def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
         f"({chosen['stability']:.2f}: whether they are found again)"
     )
     return ClusterCount(int(chosen["clusters"]), reason, curves, cuts)
+
+
+def _evidence(tree: AgreementTree, halves: list[AgreementTree], most: int) -> tuple[pd.DataFrame, Labels]:
+    """Silhouette, stability and eigengap at 2 to `most` clusters, and these clusters."""
+    distance = 1.0 - tree.together
+    np.fill_diagonal(distance, 0.0)
+    gaps = _eigengaps(tree.together, most)
+    rows = []
+    cuts = np.stack([tree.cut(clusters) for clusters in range(2, most + 1)])
+    for clusters, labels in enumerate(cuts, start=2):
+        found = labels.max() + 1
+        rows.append(
+            {
+                "clusters": clusters,
+                "silhouette": float(silhouette_score(distance, labels, metric="precomputed"))
+                if 1 < found < len(labels)
+                else 0.0,
+                "stability": float(adjusted_rand_score(*(half.cut(clusters) for half in halves))),
+                "eigengap": gaps[clusters - 1],
+            }
+        )
+    return pd.DataFrame(rows), cuts
 
 
 def _eigengaps(together: FloatArray, most: int) -> npt.NDArray[np.float64]:

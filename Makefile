@@ -82,6 +82,9 @@ bench: $(VENV)/test.done  ## measure quality and speed on the shared data (long)
 	$(BIN)/python benchmarks/quality.py --presets paper --only uterus13
 	$(BIN)/python benchmarks/cluster_count.py
 	$(BIN)/python benchmarks/ablation.py
+	$(BIN)/python benchmarks/ablation.py --rows start,default --clusters auto,13,20 \
+		--only uterus13,sibling,low-counts,large-noisy,artefacts
+	$(BIN)/python benchmarks/ablation.py --rows start,default --clusters auto,8,10 --only msight
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/cohort_gains.py
 	$(BIN)/python benchmarks/cohort.py

@@ -75,11 +75,19 @@ def test_identical_ions_are_one_cluster_and_that_is_said() -> None:
     assert result.evidence.stability is None
 
 
+def test_ions_in_a_cluster_that_no_pixels_repeat_are_not_sure_of_it() -> None:
+    noise = np.random.default_rng(0).poisson(3, (30, SIDE, SIDE))
+    wanted = DEFAULT.model_copy(update={"triage": TriageConfig(structureless=False)})
+    ions = cluster_ions(_images(noise), wanted).ions
+    assert (ions["cluster"] <= 1).all()
+    assert ions["confidence"].max() < 0.5
+
+
 def test_one_giant_cluster_is_not_cut_along_its_noise(tmp_path: Path) -> None:
     many = _blobs(240)[::2]
     result = cluster_ions(_images(many), DEFAULT)
     assert (result.ions["cluster"] == 1).all()
-    assert "no number is found alike" in result.provenance["cluster_reason"]
+    assert "do not find the same ones" in result.provenance["cluster_reason"]
     assert result.evidence.stability is None
     assert "1 cluster:" in (
         write_result(result, _images(many), tmp_path / "result") / "report.html"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -205,7 +206,7 @@ class ClusterConfig(_Settings):
                     update={"epochs": round(self.self_labeling.epochs * factor)}
                 ),
                 "consensus": self.consensus.model_copy(
-                    update={"refine_epochs": round(self.consensus.refine_epochs * factor)}
+                    update={"refine_epochs": math.ceil(self.consensus.refine_epochs * factor)}
                 ),
             }
         )

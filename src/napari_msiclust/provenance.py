@@ -26,7 +26,7 @@ def provenance_of(clustering: IonClustering, started: float) -> dict[str, Any]:
         "peak_memory_bytes": peak_memory_bytes(),
         "notes": list(clustering.notes),
         "branch_agreement": [] if votes is None else votes.between.round(3).tolist(),
-        "cluster_reason": "" if votes is None else votes.reason,
+        "cluster_reason": clustering.reason,
         "cluster_counts": [] if votes is None else votes.counts.to_dict("records"),
         "versions": {"python": sys.version.split()[0]} | {name: _version(name) for name in _PACKAGES},
     }

@@ -71,9 +71,11 @@ def test_more_clusters_than_ions_is_an_error() -> None:
 @pytest.mark.parametrize("groups", [2, 4, 7])
 def test_the_eigengap_counts_clear_groups(groups: int) -> None:
     features, _ = _blobs(groups, each=20)
-    assert count_by_eigengap(neighbor_graph(features, 8)) == groups
+    count = count_by_eigengap(neighbor_graph(features, 8))
+    assert count.clusters == groups
+    assert f"{groups} clusters: of 2 to" in count.reason
 
 
 def test_the_eigengap_of_tiny_graphs() -> None:
     for count in (2, 3, 4):
-        assert 2 <= count_by_eigengap(neighbor_graph(np.eye(count), 10)) <= count
+        assert 2 <= count_by_eigengap(neighbor_graph(np.eye(count), 10)).clusters <= count

@@ -187,6 +187,25 @@ def test_linked_isotopes_are_no_evidence_for_the_clusters(
     linked = history.applied(LinkIsotopes((int(kept[1]),), (int(kept[0]),))).with_evidence().evidence
     assert linked.isotope_pairs < before.isotope_pairs
     assert before.pairs_by_hand == 0 < linked.pairs_by_hand
+    ions = tuple(map(int, kept))
+    let_go = history.applied(LinkIsotopes(ions[1:], ions[:1])).applied(Pin(ions, pinned=False))
+    assert let_go.with_evidence().evidence.pairs_by_hand == linked.pairs_by_hand
+
+
+def test_what_merging_brought_together_is_no_evidence(
+    tissue_result: ClusterResult, tissue_images: IonImages
+) -> None:
+    mz = tissue_images.mz.copy()
+    clusters = tissue_result.ions["cluster"].to_numpy()
+    one, other = (int(np.flatnonzero(clusters == cluster)[0]) for cluster in (1, 2))
+    mz[other] = mz[one] + 1.00335
+    images = dataclasses.replace(tissue_images, mz=mz)
+    result = dataclasses.replace(tissue_result, ions=tissue_result.ions.assign(mz=mz))
+    history = History.begin(result, IonBasis.of(result, images))
+    before = history.applied(Rename(1, "rim")).with_evidence().evidence
+    merged = history.applied(Merge((1, 2))).with_evidence().evidence
+    assert merged.isotope_pairs < before.isotope_pairs
+    assert merged.pairs_by_hand > 0
 
 
 def test_exports_tell_what_was_done(

@@ -136,6 +136,18 @@ def test_pairs_by_accident_do_not_count_as_adducts() -> None:
     assert (evidence.adduct_pairs, evidence.adduct_kappa) == (0, None)
 
 
+def test_accident_is_told_for_the_judged_pairs_alone() -> None:
+    rng = np.random.default_rng(0)
+    mz = np.sort(rng.uniform(400, 460, 300))
+    everything, half = (
+        collect_evidence(mz, labels, np.zeros((300, 2), np.float32)).pairs[0]
+        for labels in (np.arange(300) % 3 + 1, np.where(np.arange(300) % 2, 0, np.arange(300) % 3 + 1))
+    )
+    assert everything.judged_by_chance == everything.by_chance == half.by_chance
+    assert half.judged_by_chance == pytest.approx(half.by_chance * half.pairs / half.found)
+    assert half.judged_by_chance < everything.by_chance / 2
+
+
 def test_ions_in_no_cluster_are_not_judged() -> None:
     mz = np.array([100.0, 101.00335, 200.0, 201.00335])
     images = np.random.default_rng(0).random((4, 50), dtype=np.float32)
@@ -185,6 +197,8 @@ def test_stability_is_the_agreement_of_two_runs() -> None:
     assert stability(np.stack([one, one, np.array([1, 2, 1, 2])])) < 0.5
     assert stability(np.stack([one, np.array([1, 1, 2, 0])])) == 1
     assert stability(one[None]) is None
+    assert stability(np.ones((2, 4), int)) is None  # all ions in one cluster
+    assert stability(np.tile(np.arange(4) + 1, (2, 1))) is None  # each in its own
     runs = np.stack([one, one])
     evidence = collect_evidence(np.arange(4.0), one, np.eye(4, dtype=np.float32), runs=runs)
     assert (evidence.stability, evidence.runs) == (1, 2)

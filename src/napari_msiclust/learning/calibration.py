@@ -30,7 +30,7 @@ def calibrated(standing: npt.NDArray[np.floating], repeated: float) -> FloatArra
     standing : ndarray of shape (N,)
         How well it stands in its cluster (`consensus.standing`).
     repeated : float
-        Adjusted Rand index of clusterings on two halves of the pixels (`Votes.halves`).
+        How far clusterings of separate pixels agree (`Votes.repeated`).
     """
     logit = telling(standing, repeated) @ np.array(_WEIGHTS) + _CONSTANT
     found: FloatArray = 1 / (1 + np.exp(-logit))

@@ -20,27 +20,6 @@ _AS_GOOD = 0.01  # a sum so close to the largest one is as good
 _REPEATED = 0.2  # adjusted Rand index of two halves of the pixels that means more than noise
 
 
-def count_by_eigengap(graph: sp.csr_array) -> int:
-    """Number of clusters at the largest relative gap of the normalized Laplacian's spectrum.
-
-    Von Luxburg, Statistics and Computing 2007, 17, 395; the gap is taken relative to the
-    eigenvalue above it, and at least two clusters are returned.
-    """
-    count: int = graph.shape[0]
-    most = min(_MOST, count - 1)
-    if most < 2:
-        return min(2, count)
-    dense = laplacian(sp.csr_matrix(graph), normed=True).toarray()
-    values: npt.NDArray[np.float64] = np.maximum(eigh(dense, eigvals_only=True, subset_by_index=(0, most)), 0)
-    return 2 + int(np.argmax(_relative_gaps(values)[1:]))
-
-
-def _relative_gaps(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Gaps of ascending eigenvalues relative to the larger one of each pair."""
-    gaps: npt.NDArray[np.float64] = np.diff(values) / np.maximum(values[1:], 1e-12)
-    return gaps
-
-
 @dataclass(frozen=True, eq=False)
 class ClusterCount:
     """A number of clusters and the evidence for it.
@@ -69,6 +48,26 @@ class ClusterCount:
         return cls(clusters, reason, pd.DataFrame(), np.empty((0, ions), np.int64))
 
 
+def count_by_eigengap(graph: sp.csr_array) -> ClusterCount:
+    """Number of clusters at the largest relative gap of the normalized Laplacian's spectrum.
+
+    Von Luxburg, Statistics and Computing 2007, 17, 395; the gap is taken relative to the
+    eigenvalue above it, and at least two clusters are returned.
+    """
+    ions: int = graph.shape[0]
+    most = min(_MOST, ions - 1)
+    if most < 2:
+        return _too_few(ions)
+    dense = laplacian(sp.csr_matrix(graph), normed=True).toarray()
+    values: npt.NDArray[np.float64] = np.maximum(eigh(dense, eigvals_only=True, subset_by_index=(0, most)), 0)
+    clusters = 2 + int(np.argmax(_relative_gaps(values)[1:]))
+    reason = (
+        f"{clusters} clusters: of 2 to {most}, the one with the largest relative gap between eigenvalues of "
+        "the graph of nearest neighbours (the preset default weighs more evidence)"
+    )
+    return ClusterCount.given(clusters, ions, reason)
+
+
 def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
     """Number of clusters from clusterings that were free in their number of clusters.
 
@@ -89,16 +88,16 @@ def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
     ions = runs.shape[1]
     most = min(max(20, round(WIDE[1] * np.sqrt(ions))), ions - 1)
     if most < 2:
-        few = min(2, ions)
-        return ClusterCount.given(few, ions, f"{few} clusters: there are too few ions to choose from")
+        return _too_few(ions)
     tree = AgreementTree.of(runs)
     if tree.together.min() >= 1:
         return ClusterCount.given(1, ions, "1 cluster: all ions are alike")
     curves, cuts = _evidence(tree, [AgreementTree.of(apart[half::2]) for half in (0, 1)], most)
     repeated = float(curves["stability"].max())
+    tried = "2" if most == 2 else f"2 to {most}"
     if repeated < _REPEATED:
         reason = (
-            f"1 cluster: of 2 to {most} clusters, no number is found alike by runs on separate pixels (their "
+            f"1 cluster: at {tried} clusters, runs on separate pixels do not find the same ones (their "
             f"adjusted Rand index is {repeated:.2f} at best; {_REPEATED} is asked for)"
         )
         return ClusterCount(1, reason, curves.assign(chosen=False), cuts)
@@ -106,7 +105,7 @@ def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
     chosen = curves[both >= both.max() - _AS_GOOD].iloc[0]
     curves["chosen"] = curves["clusters"] == chosen["clusters"]
     reason = (
-        f"{chosen['clusters']:.0f} clusters: of 2 to {most}, the fewest within {_AS_GOOD} of the largest sum "
+        f"{chosen['clusters']:.0f} clusters: of {tried}, the fewest within {_AS_GOOD} of the largest sum "
         f"of two: the silhouette of the agreement between {len(runs)} runs ({chosen['silhouette']:.2f}: how "
         "distinct clusters are), and the adjusted Rand index between runs on separate pixels "
         f"({chosen['stability']:.2f}: whether they are found again)"
@@ -145,3 +144,14 @@ def _eigengaps(together: FloatArray, most: int) -> npt.NDArray[np.float64]:
     values = eigh(normed, eigvals_only=True, subset_by_index=(ions - top, ions - 1))
     gaps = _relative_gaps(np.maximum(1 - values[::-1], 0))
     return np.pad(gaps, (0, max(0, most - len(gaps))))
+
+
+def _relative_gaps(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Gaps of ascending eigenvalues relative to the larger one of each pair."""
+    gaps: npt.NDArray[np.float64] = np.diff(values) / np.maximum(values[1:], 1e-12)
+    return gaps
+
+
+def _too_few(ions: int) -> ClusterCount:
+    few = min(2, ions)
+    return ClusterCount.given(few, ions, f"{few} clusters: there are too few ions to choose from")

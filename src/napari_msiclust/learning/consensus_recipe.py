@@ -85,6 +85,8 @@ class Agreement:
     features : ndarray of float32, shape (N, D)
         Embedding after training.
     trained : TrainedFusion
+    reason : str
+        Why this number of clusters; empty where the user gave it.
     """
 
     labels: npt.NDArray[np.int64]
@@ -92,6 +94,7 @@ class Agreement:
     votes: Votes
     features: FloatArray
     trained: TrainedFusion
+    reason: str
 
 
 def consensus_stages(
@@ -213,10 +216,10 @@ def agreed_clusters(
             between=between_groups(agreement(tree.together, branches), branches),
             counts=count.curves,
             cuts=count.cuts + 1,
-            reason=count.reason,
         ),
         features=trained.features(),
         trained=trained,
+        reason=count.reason,
     )
 
 

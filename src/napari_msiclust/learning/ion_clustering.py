@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.metrics import adjusted_rand_score
 
 Labels = npt.NDArray[np.int64]
 
@@ -51,8 +52,6 @@ class Votes:
         Evidence for the number of clusters, one row per number; empty where the user gave it.
     cuts : ndarray of int64, shape (len(counts), n)
         The clusters at each of these numbers, from 1 on.
-    reason : str
-        Why this number of clusters; empty where the user gave it.
     """
 
     halves: Labels
@@ -60,7 +59,19 @@ class Votes:
     between: npt.NDArray[np.float32]
     counts: pd.DataFrame
     cuts: Labels
-    reason: str = ""
+
+    @property
+    def repeated(self) -> float:
+        """How far clusterings of separate pixels agree, as an adjusted Rand index.
+
+        One cluster agrees with itself whatever the pixels are: then it is the largest agreement of those
+        numbers of clusters that were tried, or 1 if all ions are alike. Ions that are each a cluster of
+        their own tell nothing: 0.
+        """
+        found = max(len(np.unique(half)) for half in self.halves)
+        if found == 1:
+            return float(max(self.counts["stability"].max(), 0)) if len(self.counts) else 1.0
+        return float(adjusted_rand_score(*self.halves)) if found < self.halves.shape[1] else 0.0
 
     def of(self, rows: npt.NDArray[np.intp]) -> Votes:
         """The same of some of the ions."""
@@ -92,6 +103,8 @@ class IonClustering:
     threads : int
     votes : Votes or None
         Of the consensus recipe.
+    reason : str
+        Why this number of clusters; empty where the user gave it.
     """
 
     labels: Labels
@@ -104,3 +117,4 @@ class IonClustering:
     device: str
     threads: int
     votes: Votes | None = None
+    reason: str = ""

@@ -13,14 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 import psutil
 import torch
-from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import InputError
 from napari_msiclust.learning.affinity import neighbor_graph, spectral_labels
 from napari_msiclust.learning.calibration import calibrated
-from napari_msiclust.learning.cluster_count import count_by_eigengap
+from napari_msiclust.learning.cluster_count import ClusterCount, count_by_eigengap
 from napari_msiclust.learning.consensus_recipe import consensus_stages
 from napari_msiclust.learning.contrastive import train_contrastive
 from napari_msiclust.learning.device import choose_device, limited_threads
@@ -118,23 +117,27 @@ def learn_clusters(
             trained = agreement.trained
             found = _Found(
                 agreement.labels,
-                calibrated(agreement.standing, float(adjusted_rand_score(*agreement.votes.halves))),
+                calibrated(agreement.standing, agreement.votes.repeated),
                 agreement.features,
                 network_arrays(
                     trained.network, fusion_views(trained.network, trained.views), trained.views.frame
                 ),
                 agreement.standing >= config.consensus.min_standing,
                 agreement.votes,
+                agreement.reason,
             )
         else:
             images, tissue = torch.from_numpy(stack).to(device), torch.from_numpy(mask).to(device)
-            probabilities = yield from log.follow(_stages(encoder, images, tissue, config, batch, stop))
+            probabilities, reason = yield from log.follow(
+                _stages(encoder, images, tissue, config, batch, stop)
+            )
             best, raw_labels = probabilities.cpu().max(1)
             found = _Found(
                 raw_labels.numpy(),
                 best.numpy().astype(np.float64),
                 encode(encoder, images).cpu().numpy(),
                 network_arrays(encoder, plain_views(encoder, images, tissue, config)),
+                reason=reason,
             )
     labels = _by_size(found.labels)
     if isinstance(config.clusters, int) and labels.max() < config.clusters:
@@ -150,6 +153,7 @@ def learn_clusters(
         device=device.type,
         threads=used_threads,
         votes=found.votes,
+        reason=found.reason,
     )
 
 
@@ -163,6 +167,7 @@ class _Found:
     network: dict[str, npt.NDArray[Any]]
     settled: npt.NDArray[np.bool_] | None = None
     votes: Votes | None = None
+    reason: str = ""
 
 
 def _stages(
@@ -172,8 +177,11 @@ def _stages(
     config: ClusterConfig,
     batch: int,
     stop: threading.Event | None,
-) -> Generator[Progress, None, Tensor]:
-    """Contrastive training, initial labels, classifier, self-labeling; returns probabilities (N, K)."""
+) -> Generator[Progress, None, tuple[Tensor, str]]:
+    """Contrastive training, initial labels, classifier, self-labeling.
+
+    Returns probabilities (N, K), and why K clusters if nobody asked for them.
+    """
     seeds = np.random.SeedSequence(config.seed).generate_state(4).tolist()
     batch = yield from train_contrastive(
         encoder, images, config.contrastive, batch=batch, seed=seeds[0], stop=stop
@@ -182,14 +190,18 @@ def _stages(
     yield Progress("initial labels", 0, 1)
     features = encode(encoder, images)
     graph = neighbor_graph(features.cpu().numpy(), config.neighbors)
-    clusters = config.clusters if config.clusters != "auto" else count_by_eigengap(graph)
-    initial = spectral_labels(graph, clusters, seeds[1] % 2**31)
-    yield Progress("initial labels", 1, 1, note=f"{clusters} clusters" if config.clusters == "auto" else "")
+    count = (
+        count_by_eigengap(graph)
+        if config.clusters == "auto"
+        else ClusterCount.given(config.clusters, len(features))
+    )
+    initial = spectral_labels(graph, count.clusters, seeds[1] % 2**31)
+    yield Progress("initial labels", 1, 1, note=count.reason)
     classifier = yield from train_classifier(features, initial, config.classifier, seed=seeds[2], stop=stop)
     probabilities = yield from train_self_labeling(
         encoder, classifier, images, mask, config.self_labeling, batch=batch, seed=seeds[3], stop=stop
     )
-    return probabilities
+    return probabilities, count.reason
 
 
 def _first_batch(ions: int, device: torch.device, config: ClusterConfig) -> tuple[int, str]:

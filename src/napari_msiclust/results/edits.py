@@ -52,9 +52,9 @@ class Labeling:
 
     @property
     def by_hand(self) -> npt.NDArray[np.bool_]:
-        """Ions that a person put where they are, one by one or as isotopes, shape (N,)."""
+        """Ions that a person put where they are, pinned there or not, shape (N,)."""
         manual: npt.NDArray[np.bool_] = np.array(self.origin) == MANUAL
-        return self.pinned & manual
+        return manual
 
     def members(self, cluster: int) -> npt.NDArray[np.intp]:
         """Ions of a cluster, ascending."""

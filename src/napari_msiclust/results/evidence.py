@@ -51,6 +51,11 @@ class PairAgreement:
     agreement: float | None
     kappa: float | None
 
+    @property
+    def judged_by_chance(self) -> float:
+        """How many of the judged pairs are to be expected by accident."""
+        return self.by_chance * self.pairs / max(self.found, 1)
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -138,8 +143,8 @@ class Evidence:
             return (
                 f"Of {self.isotope_pairs} pairs of ions that differ by one 13C, {self.isotope_agreement:.0%} "
                 f"are in one cluster (kappa {self.isotope_kappa:z.2f}; 0 is chance, 1 is perfect). Isotopes "
-                f"of one molecule share its distribution; about {self._accidental_isotopes():.0f} such pairs "
-                "would be there by accident."
+                f"of one molecule share its distribution; about {self._accidental_isotopes():.0f} of these "
+                "pairs are there by accident."
             )
         if self.isotope_pairs:
             return "All ions are in one cluster, so isotopes cannot tell how good it is."
@@ -148,13 +153,13 @@ class Evidence:
         return "No two ions differ by one 13C, so isotopes cannot tell how good the clusters are."
 
     def _accidental_isotopes(self) -> float:
-        return sum(pair.by_chance for pair in self.pairs if pair.name == ISOTOPE)
+        return sum(pair.judged_by_chance for pair in self.pairs if pair.name == ISOTOPE)
 
     def _adducts(self) -> str:
         if self.adduct_agreement is None or self.adduct_kappa is None:
             return ""
         kinds = ", ".join(
-            f"{pair.pairs} of {pair.name}, {pair.by_chance:.0f} by accident"
+            f"{pair.pairs} of {pair.name}, {pair.judged_by_chance:.0f} by accident"
             for pair in self.pairs
             if pair.evident and pair.pairs and pair.name != ISOTOPE
         )
@@ -184,8 +189,9 @@ class Evidence:
         if self.stability is None:
             return ""
         return (
-            f"{self.runs} clusterings from separate parts of the pixels, with other random numbers, agree by "
-            f"an adjusted Rand index of {self.stability:z.2f} (1: the same clusters; 0: as if by chance)."
+            f"{self.runs} clusterings of separate parts of the pixels, made before training with other "
+            f"random numbers, agree by an adjusted Rand index of {self.stability:z.2f} (1: the same "
+            "clusters; 0: as if by chance)."
         )
 
 
@@ -317,12 +323,12 @@ def colocalization(flat_images: npt.NDArray[np.float32], labels: Labels) -> tupl
 def stability(runs: npt.NDArray[np.int64]) -> float | None:
     """Mean adjusted Rand index of two of R runs (R, n), over the ions in clusters of both.
 
-    None for R < 2, or if no run has two clusters: that all ions are one is no agreement.
+    None for R < 2, or if all ions are one cluster or each is its own: that says nothing.
     """
     scores = []
     for one, other in combinations(runs, 2):
         both = (one > 0) & (other > 0)
-        if both.any() and max(len(np.unique(run[both])) for run in (one, other)) > 1:
+        if both.any() and 1 < max(len(np.unique(run[both])) for run in (one, other)) < both.sum():
             scores.append(float(adjusted_rand_score(one[both], other[both])))
     return float(np.mean(scores)) if scores else None
 

@@ -72,6 +72,7 @@ def render_report(
         dominant_map=_dominant_png(result, colors),
         curves=_curves_svg(result.history),
         confidence=_confidence_svg(result.ions),
+        confidence_meaning=_confidence_meaning(result, run),
         **_as_learned(result, run, [to_hex(color) for color in colors]),
         in_words=surrogate.sentence(),
         clusters=[
@@ -97,7 +98,7 @@ def _as_learned(result: ClusterResult, run: dict[str, Any], colors: list[str]) -
         return {"reason": "", "counts": "", "tree": ""}
     return {
         "reason": reason or "",
-        "counts": count_curves(run["cluster_counts"]) if reason else "",
+        "counts": count_curves(run["cluster_counts"]) if reason and run["cluster_counts"] else "",
         "tree": merge_tree(run.get("branch_agreement") or (), result.ions, colors),
     }
 
@@ -214,6 +215,20 @@ def _scale_bar(width_um: float) -> dict[str, float]:
     """A round length of about a quarter of the width, and its share of the width in per cent."""
     length = round_length(width_um)
     return {"length": length, "percent": 100 * length / width_um}
+
+
+def _confidence_meaning(result: ClusterResult, run: dict[str, Any]) -> str:
+    if "assigned_from" in run:
+        return (
+            "Confidence: how much nearer the embedding of an ion is to its cluster than to the others; not "
+            "calibrated."
+        )
+    if result.config.recipe == "consensus":
+        return (
+            "Confidence: how likely an ion is in its right cluster, calibrated on generated tissues whose "
+            "classes are known, by how well it stands in its cluster and by how far separate pixels agree."
+        )
+    return "Confidence: the largest probability of the classifier; not calibrated, and often too sure."
 
 
 def _curves_svg(history: pd.DataFrame) -> str:

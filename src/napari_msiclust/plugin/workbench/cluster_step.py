@@ -29,8 +29,9 @@ class ClusterStep(QWidget):
         layout = QVBoxLayout(self)
         layout.addWidget(self.form.native)
         legend = QLabel(
-            "Loss while training; dashed: share of ions whose label is confident enough to train on "
-            "(all of them at the height of the largest loss)."
+            "Loss while training; dashed: share of ions whose label is confident (all of them at the height "
+            "of the largest loss). Presets paper and fast train on these alone, preset default on all, each "
+            "as firmly as it is sure."
         )
         legend.setWordWrap(True)
         layout.addWidget(legend)
@@ -70,8 +71,15 @@ class ClusterStep(QWidget):
             widgets=[self.preset, self.auto, self.clusters, self.device, self.seed]
         )
         self.form.margins = (0, 0, 0, 0)
+        self.preset.changed.connect(self._preset_changed)
         self.auto.changed.connect(self._auto_changed)
         self._auto_changed(self.auto.value)
+
+    def _preset_changed(self, preset: Preset) -> None:
+        usual = ClusterConfig.from_preset(preset).clusters
+        self.auto.value = usual == "auto"
+        if isinstance(usual, int):
+            self.clusters.value = usual
 
     def _auto_changed(self, auto: bool) -> None:
         self.clusters.enabled = not auto

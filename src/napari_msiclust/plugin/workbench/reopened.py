@@ -78,7 +78,7 @@ def _pairs_alone(ions: pd.DataFrame) -> Evidence:
     """Evidence from the m/z list; the colocalization of the images is left open."""
     by_hand = None
     if {"pinned", "label_origin"} <= set(ions):
-        by_hand = ((ions["pinned"].astype(str) == "True") & (ions["label_origin"] == MANUAL)).to_numpy()
+        by_hand = (ions["label_origin"] == MANUAL).to_numpy()
     found = collect_evidence(
         ions["mz"].to_numpy(),
         ions["cluster"].to_numpy(),

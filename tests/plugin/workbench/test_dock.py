@@ -20,6 +20,7 @@ from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.imzml import open_imzml
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.plugin.layers import KEY, ion_layers
+from napari_msiclust.plugin.workbench.cluster_step import ClusterStep
 from napari_msiclust.plugin.workbench.dock import Workbench, counted
 from napari_msiclust.results.cluster_result import ClusterResult
 from tests.plugin.conftest import PLUGIN
@@ -67,6 +68,21 @@ def test_a_click_in_the_table_shows_that_ion(qtbot: QtBot, opened: Viewer, dock:
     assert stack.visible
     assert not opened.layers["mean ion images"].visible
     assert f"m/z {shown_mz:.4f}" in opened.canvas.overlays.text.text
+
+
+def test_a_preset_brings_its_number_of_clusters_unless_another_was_set(
+    opened: Viewer, dock: Workbench
+) -> None:
+    step = ClusterStep()
+    assert step.config().clusters == "auto"
+    step.preset.value = "paper"
+    assert step.config().clusters == 20
+    step.preset.value = "default"
+    assert step.config().clusters == "auto"
+    step.auto.value = False
+    step.clusters.value = 7
+    step.preset.value = "fast"
+    assert step.config().clusters == 7
 
 
 def test_stop_ends_training_and_adds_nothing(qtbot: QtBot, opened: Viewer, dock: Workbench) -> None:

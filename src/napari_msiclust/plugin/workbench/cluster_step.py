@@ -42,7 +42,7 @@ class ClusterStep(QWidget):
     def _make_form(self) -> None:
         fields = ClusterConfig.model_fields
         presets: tuple[str, ...] = get_args(Preset)
-        usual = fields["clusters"].default
+        self._usual = fields["clusters"].default
         self.preset = ComboBox(
             label="preset",
             choices=presets,
@@ -52,11 +52,11 @@ class ClusterStep(QWidget):
         self.auto = CheckBox(
             text="choose the number of clusters from the data",
             tooltip="the evidence for it stands in the result; untick it to set the number yourself",
-            value=usual == "auto",
+            value=self._usual == "auto",
         )
         self.clusters = SpinBox(
             label="clusters",
-            value=usual if isinstance(usual, int) else _SOME_CLUSTERS,
+            value=self._usual if isinstance(self._usual, int) else _SOME_CLUSTERS,
             min=2,
             max=_MOST_CLUSTERS,
             tooltip=fields["clusters"].description,
@@ -75,11 +75,16 @@ class ClusterStep(QWidget):
         self.auto.changed.connect(self._auto_changed)
         self._auto_changed(self.auto.value)
 
+    def _asked(self) -> int | str:
+        return "auto" if self.auto.value else int(self.clusters.value)
+
     def _preset_changed(self, preset: Preset) -> None:
-        usual = ClusterConfig.from_preset(preset).clusters
-        self.auto.value = usual == "auto"
-        if isinstance(usual, int):
-            self.clusters.value = usual
+        """The preset's own number of clusters, unless another one was set here."""
+        before, self._usual = self._usual, ClusterConfig.from_preset(preset).clusters
+        if self._asked() == before:
+            self.auto.value = self._usual == "auto"
+            if isinstance(self._usual, int):
+                self.clusters.value = self._usual
 
     def _auto_changed(self, auto: bool) -> None:
         self.clusters.enabled = not auto
@@ -94,7 +99,7 @@ class ClusterStep(QWidget):
         """
         return ClusterConfig.from_preset(
             self.preset.value,
-            clusters="auto" if self.auto.value else self.clusters.value,
+            clusters=self._asked(),
             device=self.device.value,
             seed=self.seed.value,
             **more,

@@ -39,7 +39,7 @@ def explanation_steps(
     Raises
     ------
     InputError
-        The result holds no trained network.
+        The result holds no trained network, or no ion of it is in a cluster any more.
     Stopped
         `stop` was set.
     """

@@ -97,8 +97,8 @@ class ImagesStep(QWidget):
         self.make.clicked.connect(self._make)
         for field in (self.least_pixels, self.significance, self.least_contrast):
             field.changed.connect(self._count)
-        for field in (self.tissue, self.duplicate_ppm, self.duplicate_correlation):
-            field.changed.connect(self._score)
+        for scored in (self.tissue, self.duplicate_ppm, self.duplicate_correlation):
+            scored.changed.connect(self._score)
         workspace.layers_changed.connect(self._list_regions)
         self._list_regions()
         self.refresh()

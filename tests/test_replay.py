@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import Result
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from napari_msiclust.cli import app
 from napari_msiclust.errors import FileFormatError, InputError
 from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.msi.spatial import morans_i
 from napari_msiclust.reading import ReadingSettings
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.corrections import History, replay
@@ -177,3 +179,83 @@ def test_an_assignment_is_repeated_too(
     done = msiclust("replay", tmp_path / "assigned" / "run.json")
     assert done.exit_code == 0, done.output
     assert "identical" in done.stdout
+
+
+def _assigned(folder: Path) -> tuple[list[int], dict[str, object]]:
+    """Clusters of an assignment, and how its data were read."""
+    return pd.read_csv(folder / "ions.csv")["cluster"].tolist(), json.loads(
+        (folder / "run.json").read_text()
+    )["input"]
+
+
+def test_a_section_is_read_as_the_result_was(
+    result: Path, tissue: Path, msiclust: Msiclust, tmp_path: Path
+) -> None:
+    done = msiclust("assign", result, tissue, "--out", tmp_path / "a")
+    assert done.exit_code == 0, done.output
+    labels, source = _assigned(tmp_path / "a")
+    assert source == json.loads((result / "run.json").read_text())["input"]
+    (told,) = [line for line in done.stdout.splitlines() if "read as the result was" in line]
+    for words in ("m/z list mz.csv", "tolerance 35 ppm", "normalization rms", "min structure 0.01"):
+        assert words in told
+    assert "max peaks" not in told
+    assert "warning: read" not in done.stdout
+    options = ["--normalization", "none", "--tolerance-da", 0.2]
+    done = msiclust("assign", result, tissue, "--out", tmp_path / "b", *options)
+    assert done.exit_code == 0, done.output
+    others, source = _assigned(tmp_path / "b")
+    assert (source["normalization"], source["tolerance_ppm"], source["tolerance_da"]) == ("none", None, 0.2)
+    assert others != labels
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("warning: read")]
+    assert told.endswith("tolerance 0.2 Da, not 35 ppm; normalization none, not rms")
+
+
+def test_a_list_of_mz_that_is_gone_or_another_one_is_told(
+    result: Path, tissue: Path, tissue_images: IonImages, msiclust: Msiclust, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(result, tmp_path / "result")
+    run = json.loads((result / "run.json").read_text())
+    run["input"]["mz"] = str(tmp_path / "gone.csv")
+    (moved / "run.json").write_text(json.dumps(run))
+    assert_refused(msiclust("assign", moved, tissue, "--out", tmp_path / "a"), "gone.csv", "--mz")
+    pd.DataFrame({"mz": tissue_images.mz[1:]}).to_csv(tmp_path / "other.csv", index=False)
+    done = msiclust("assign", moved, tissue, "--mz", tmp_path / "other.csv", "--out", tmp_path / "a")
+    assert done.exit_code == 0, done.output
+    assert "warning: read otherwise than the result: m/z list other.csv" in done.stdout
+
+
+def test_options_that_are_those_of_the_result_are_no_warning(
+    tissue: Path,
+    tissue_images: IonImages,
+    tissue_result: ClusterResult,
+    msiclust: Msiclust,
+    tmp_path: Path,
+) -> None:
+    source = describe_source(tissue, tissue.with_suffix(".ibd"), **ReadingSettings().settings())
+    out = write_result(tissue_result, tissue_images, tmp_path / "plain", source)
+    done = msiclust("assign", out, tissue, "--tolerance-ppm", 20, "--out", tmp_path / "a")
+    assert done.exit_code == 0, done.output
+    assert "read as the result" not in done.stdout
+    assert "read otherwise" not in done.stdout
+    silent = write_result(tissue_result, tissue_images, tmp_path / "silent")
+    done = msiclust("assign", silent, tissue, "--out", tmp_path / "b")
+    assert "does not say how its data were read" in done.stdout
+
+
+def test_ions_that_are_left_out_for_their_structure_are_told(
+    tissue: Path, tissue_images: IonImages, msiclust: Msiclust, tmp_path: Path
+) -> None:
+    least = float(np.median(morans_i(tissue_images.values, tissue_images.grid)))
+    options = [tissue, "--min-structure", least]
+    done = msiclust("extract", *options, "--out", tmp_path / "images")
+    assert done.exit_code == 0, done.output
+    told = f"{len(tissue_images) // 2} of {len(tissue_images)} ion images have a Moran's I under"
+    assert f"note: {told}" in done.stdout
+    assert "a smaller --min-structure keeps them" in done.stdout
+    done = msiclust("cluster", *options, "--out", tmp_path / "result", *QUICK)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.count(told) == 1
+    notes = json.loads((tmp_path / "result" / "run.json").read_text())["notes"]
+    assert sum(told in note for note in notes) == 1
+    plain = msiclust("extract", tissue, "--out", tmp_path / "all")
+    assert "Moran" not in plain.stdout

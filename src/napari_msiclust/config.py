@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Preset = Literal["default", "paper", "fast"]
 Objective = Literal["simclr", "nnclr"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Tissue = Literal["estimate", "acquired"]
 EncoderName = Literal["efficientnet-lite0", "efficientnet-b0"]
 
 _Range = tuple[float, float]
@@ -163,7 +164,7 @@ class ClusterConfig(_Settings):
     hotspot_quantile: float = Field(
         0.999, gt=0.5, le=1, description="intensities above this quantile of the on-tissue pixels are clipped"
     )
-    tissue: Literal["estimate", "acquired"] = Field(
+    tissue: Tissue = Field(
         "estimate",
         description="on-tissue pixels: estimated from the ion images, or all acquired ones",
     )

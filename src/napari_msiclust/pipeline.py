@@ -64,7 +64,7 @@ def clustering_steps(
     """
     started = time.perf_counter()
     prepared, clustering = yield from _learned(lambda: training_set(images, config), config, threads, stop)
-    result = build_result(prepared, clustering, config, provenance_of(clustering, started))
+    result = build_result(prepared, clustering, config, provenance_of(clustering, started, images.notes))
     yield Progress("summarizing", 1, 1)
     return result
 
@@ -92,7 +92,8 @@ def cohort_steps(
     """
     started = time.perf_counter()
     prepared, clustering = yield from _learned(lambda: cohort.training_set(config), config, threads, stop)
-    result = cohort_result(cohort, prepared, clustering, config, provenance_of(clustering, started))
+    provenance = provenance_of(clustering, started, cohort.images.notes)
+    result = cohort_result(cohort, prepared, clustering, config, provenance)
     yield Progress("summarizing", 1, 1)
     return result
 

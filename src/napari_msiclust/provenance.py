@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
@@ -12,8 +13,11 @@ from napari_msiclust.learning.ion_clustering import IonClustering
 _PACKAGES = ("napari-msiclust", "torch", "numpy", "scikit-learn", "scipy", "pandas")
 
 
-def provenance_of(clustering: IonClustering, started: float) -> dict[str, Any]:
-    """The record of a run that began at `started` (`time.perf_counter`), as plain JSON values."""
+def provenance_of(clustering: IonClustering, started: float, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """The record of a run that began at `started` (`time.perf_counter`), as plain JSON values.
+
+    `notes` on the ion images come before those on the clustering.
+    """
     votes = clustering.votes
     return {
         "weights": {"origin": clustering.embedding.weights, "sha256": clustering.embedding.weights_sha256},
@@ -24,7 +28,7 @@ def provenance_of(clustering: IonClustering, started: float) -> dict[str, Any]:
             "total": round(time.perf_counter() - started, 3),
         },
         "peak_memory_bytes": peak_memory_bytes(),
-        "notes": list(clustering.notes),
+        "notes": [*notes, *clustering.notes],
         "branch_agreement": [] if votes is None else votes.between.round(3).tolist(),
         "cluster_reason": clustering.reason,
         "cluster_counts": [] if votes is None else votes.counts.to_dict("records"),

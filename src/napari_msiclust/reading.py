@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -83,6 +83,17 @@ class ReadingSettings:
         if known is not None and known != _sha256(own.mz):
             raise FileFormatError("not the m/z list of that run", fix="give the one it read", path=own.mz)
         return own
+
+    def like_record(self, record: Mapping[str, Any], own: Collection[str]) -> Self:
+        """The settings that `settings` wrote, but the fields `own` as they are here.
+
+        Raises
+        ------
+        FileFormatError, InputError
+            As `from_record`.
+        """
+        earlier = self.from_record({name: value for name, value in record.items() if name not in own})
+        return replace(earlier, **{name: getattr(self, name) for name in own})
 
     @contextmanager
     def opened(self, file: Path) -> Iterator[ImzmlFile]:

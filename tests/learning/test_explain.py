@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 
 from napari_msiclust.config import ClusterConfig
-from napari_msiclust.errors import Stopped
+from napari_msiclust.errors import InputError, Stopped
 from napari_msiclust.learning.explain import occlusion_maps
 from napari_msiclust.msi.ion_images import IonImages, squares_to_grid
 from napari_msiclust.msi.training_set import training_set
 from napari_msiclust.progress import Progress, drain
+from napari_msiclust.results.cluster_result import ClusterResult
+from napari_msiclust.results.corrections import History
+from napari_msiclust.results.edits import SetAside
+from napari_msiclust.results.explanation import explanation_steps
+from napari_msiclust.results.ion_basis import IonBasis
 
 SIDE = 32
 MASK = np.zeros((SIDE, SIDE), dtype=bool)
@@ -61,6 +66,15 @@ def test_it_can_be_stopped() -> None:
     stop.set()
     with pytest.raises(Stopped):
         drain(occlusion_maps(_quarters(), MASK, _looks_at_quarters, stop=stop))
+
+
+def test_without_ions_in_clusters_there_is_nothing_to_explain(
+    tissue_images: IonImages, tissue_result: ClusterResult
+) -> None:
+    history = History.begin(tissue_result, IonBasis.of(tissue_result, tissue_images))
+    emptied = history.applied(SetAside(tuple(range(len(tissue_images)))))
+    with pytest.raises(InputError, match=r"none of the ions .* is in a cluster; put some"):
+        drain(explanation_steps(emptied))
 
 
 def test_squares_go_back_where_they_came_from(tissue_images: IonImages) -> None:

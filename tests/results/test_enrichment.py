@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from napari_msiclust.errors import FileFormatError, InputError
-from napari_msiclust.results.enrichment import enrich, molecule_of, read_annotations
+from napari_msiclust.results.enrichment import enrich, molecule_of, name_of, read_annotations
 
 
 @pytest.mark.parametrize(
@@ -21,13 +21,64 @@ from napari_msiclust.results.enrichment import enrich, molecule_of, read_annotat
         "C16H32O2 + K",
         "[C16H32O2+H]+",
         "C16H32O2-H2O+H",
+        "C16H32O2 [M+H]+",
         "C16H32O2+NH4 13C",
-        "[13C]C16H32O2+H",
-        "[13C1]C16H32O2",
+        "C16H32O2 i1",
+        "C16H32O2(i2)",
+        "[13C]C15H32O2+H",
+        "[13C1]C15H32O2",
+        "[13C2]C14H32O2-H",
+        "[13C]2C14H32O2",
+        "C15[13C]H32O2",
+        "[C15[13C]H32O2+H]+",
+        "13C1C15H32O2",
+        "C16H31[2H]O2+H-H2O",
     ],
 )
 def test_one_molecule_has_one_formula(ion: str) -> None:
     assert molecule_of(ion) == "C16H32O2"
+
+
+@pytest.mark.parametrize(
+    "formula", ["C6H18OSi2", "C3H5Li3", "C10H12Ni2", "C10H12Ni", "(CH3)2CO", "Glucose", "ClNa", ""]
+)
+def test_a_neutral_formula_stays(formula: str) -> None:
+    assert molecule_of(formula) == formula
+    assert molecule_of(f"{formula}+H") == formula
+
+
+@pytest.mark.parametrize(
+    "ion",
+    [
+        "PC(34:1)",
+        "PC(34:1)+H",
+        "PC(34:1)+Na",
+        "PC(34:1)+K",
+        "PC(34:1)-H",
+        "PC(34:1)+H-H2O",
+        "PC(34:1) + NH4",
+        "PC(34:1)+H+",
+        "PC(34:1) [M+H]+",
+        "PC(34:1)[M-H]-",
+        "PC(34:1) [M]+",
+        "PC(34:1) [M-H2O+H]+",
+        "PC(34:1) (M+2H)2+",
+        "PC(34:1) M+CH3COO",
+        "[PC(34:1)+H]+",
+        "PC(34:1)+H 13C",
+    ],
+)
+def test_one_molecule_has_one_name(ion: str) -> None:
+    assert name_of(ion) == "PC(34:1)"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["12-HETE", "Vitamin-K", "(+)-catechin", "N-acetyl-Hexosamine", "PC(O-34:1)", "[6]-gingerol", "Ca2+"],
+)
+def test_a_name_with_signs_stays(name: str) -> None:
+    assert name_of(name) == name
+    assert name_of(f"{name} [M+H]+") == name
 
 
 def _annotated(sizes: dict[str, int]) -> pd.DataFrame:
@@ -69,7 +120,7 @@ def test_q_is_that_of_benjamini_and_hochberg_over_all_tests() -> None:
 
 
 def test_isotopes_and_adducts_of_a_molecule_count_once(tmp_path: Path) -> None:
-    formulas = ["C6H12O6+H", "C6H12O6+Na", "[13C]C6H12O6+H", "C5H9NO4", "C5H5N5", "C9H13N3O5"]
+    formulas = ["C6H12O6+H", "C6H12O6+Na", "[13C]C5H12O6+H", "C5H9NO4", "C5H5N5", "C9H13N3O5"]
     table = pd.DataFrame({"mz": 100.0 + np.arange(6), "formula": formulas, "class": list("SSSANN")})
     table.to_csv(tmp_path / "a.csv", index=False)
     annotations = read_annotations(tmp_path / "a.csv")
@@ -115,7 +166,7 @@ def test_several_sets_in_a_cell_and_chosen_columns(tmp_path: Path) -> None:
 
 
 def test_names_stand_in_for_formulas(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("mz,name,class\n100,PC 34:1,PC\n101,PC 34:1,PC\n102,PE 36:2,PE\n")
+    (tmp_path / "a.csv").write_text("mz,name,class\n100,PC 34:1+H,PC\n101,PC 34:1+Na,PC\n102,PE 36:2,PE\n")
     assert read_annotations(tmp_path / "a.csv")["molecule"].tolist() == ["PC 34:1", "PC 34:1", "PE 36:2"]
 
 

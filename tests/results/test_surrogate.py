@@ -9,6 +9,9 @@ import pytest
 from napari_msiclust.msi.attributes import spatial_attributes
 from napari_msiclust.msi.grid import PixelGrid
 from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.results.corrections import History
+from napari_msiclust.results.edits import SetAside
+from napari_msiclust.results.explanation import reason
 from napari_msiclust.results.surrogate import fit_surrogate
 
 
@@ -81,7 +84,9 @@ def test_clusters_that_attributes_explain_are_put_into_words() -> None:
     rule = surrogate.rules[1]
     assert "rim over 1." in rule.sentence().lower()
     assert (rule.ions, rule.in_cluster, rule.members) == (rule.members,) * 3
-    assert "rim over 1." in surrogate.reason(int(np.flatnonzero(labels == 1)[0])).lower()
+    words = surrogate.reason(int(np.flatnonzero(labels == 1)[0])).lower()
+    assert "rim over 1." in words
+    assert f"cluster 1, says a decision tree that foretells {surrogate.fidelity:.0%}" in words
     assert "%" in surrogate.sentence()
 
 
@@ -101,11 +106,23 @@ def test_ions_in_no_cluster_take_no_part() -> None:
     assert 0 not in surrogate.rules
 
 
+def test_an_ion_gets_its_reason(history: History) -> None:
+    ions = history.current.result.ions
+    clustered = int(np.flatnonzero(ions["cluster"] > 0)[0])
+    words = reason(history, clustered)
+    assert words.startswith(f"m/z {ions['mz'][clustered]:.4f} is in cluster {ions['cluster'][clustered]}. ")
+    assert "says a decision tree" in words
+    aside = history.applied(SetAside((clustered,), "matrix"))
+    assert reason(aside, clustered).startswith(f"m/z {ions['mz'][clustered]:.4f} is in no cluster: ")
+    assert "matrix" in reason(aside, clustered)
+
+
 @pytest.mark.parametrize("labels", [[1, 1, 1], [1, 2, 3], [0, 0, 0], [1, 0, 2]])
 def test_few_ions(labels: list[int]) -> None:
     attributes, _ = _attributes(3)
     surrogate = fit_surrogate(attributes, np.array(labels))
     assert surrogate.fidelity is None
     assert "too few" in surrogate.sentence()
+    assert "too few" in surrogate.reason(0)
     assert set(surrogate.rules) == set(labels) - {0}
     json.dumps([rule.sentence() for rule in surrogate.rules.values()])

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 import typer
 
 from napari_msiclust.cli.clustering_options import ClusteringOptions, with_clustering_options
-from napari_msiclust.cli.commands import ImzmlArgument, JsonOption, OutOption, app
+from napari_msiclust.cli.commands import ImzmlArgument, JsonOption, OutOption, app, tell_notes
 from napari_msiclust.cli.progress_bar import progress_bar
-from napari_msiclust.cli.reading import ReadingOptions, with_reading_options
+from napari_msiclust.cli.reading import ReadingOptions, read_like, with_reading_options
 from napari_msiclust.cli.targets import check_out
 from napari_msiclust.errors import InputError
 from napari_msiclust.reading import source_record
@@ -38,8 +38,7 @@ def cluster(
 
         result = cluster_ions(images, config, report)
     write_result(result, images, out, source)
-    for note in result.provenance["notes"]:
-        typer.echo(f"note: {note}")
+    tell_notes(result.provenance["notes"])
     typer.echo(f"{len(result.ions)} ions in {len(result.clusters)} clusters; report: {out / 'report.html'}")
 
 
@@ -50,15 +49,20 @@ def assign(
     file: ImzmlArgument,
     out: OutOption,
     reading: ReadingOptions,
+    context: typer.Context,
 ) -> None:
-    """Give the ions of another section the clusters of a result, without training."""
-    from napari_msiclust.results.exports import RESULT, is_result_folder, write_result
+    """Give the ions of another section the clusters of a result, without training.
+
+    The section is read as the result was, except for the options that are given.
+    """
+    from napari_msiclust.results.exports import RESULT, is_result_folder, read_result, write_result
 
     if not is_result_folder(result):
         raise InputError("holds no result", fix="give the folder that msiclust cluster wrote", path=result)
     if out.resolve() == result.resolve():
         raise InputError("--out is the result itself", fix="give another folder", path=out)
     check_out(out, RESULT)
+    reading = read_like(reading, read_result(result).run.get("input") or {}, context)
     with reading.opened(file) as opened, progress_bar() as report:
         images = reading.images(opened, report)
         source = source_record(reading, opened)
@@ -67,8 +71,7 @@ def assign(
 
         assigned = drain(assignment_steps(result, images), report)
     write_result(assigned, images, out, source)
-    for note in assigned.provenance["notes"]:
-        typer.echo(f"note: {note}")
+    tell_notes(assigned.provenance["notes"])
     used = (assigned.clusters["ions"] > 0).sum()
     typer.echo(
         f"{len(assigned.ions)} ions in {used} of {len(assigned.clusters)} clusters; "

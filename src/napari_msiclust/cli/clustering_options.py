@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from napari_msiclust.cli.commands import KeepOption
-from napari_msiclust.config import ClusterConfig, Device, EncoderName, Objective, Preset, TriageConfig
+from napari_msiclust.config import ClusterConfig, Device, EncoderName, Objective, Preset, Tissue, TriageConfig
 from napari_msiclust.errors import InputError
 
 PresetOption = Annotated[
@@ -33,6 +34,21 @@ ObjectiveOption = Annotated[
 EncoderOption = Annotated[EncoderName, typer.Option(help="The network.")]
 WeightsOption = Annotated[str, typer.Option(help="bundled, download, random, or a weight file.")]
 
+TissueOption = Annotated[
+    Tissue,
+    typer.Option(help="On-tissue pixels: estimated from the ion images, or all acquired ones."),
+]
+_SWITCHES = ("sparse", "structureless", "off_tissue", "duplicate")
+_THRESHOLDS = tuple(name for name in TriageConfig.model_fields if name not in _SWITCHES)
+TriageOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--triage",
+        metavar="NAME=VALUE",
+        help=f"A threshold of the bins: {', '.join(_THRESHOLDS)}; repeatable.",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class ClusteringOptions:
@@ -46,7 +62,9 @@ class ClusteringOptions:
     objective: ObjectiveOption = None
     encoder: EncoderOption = "efficientnet-lite0"
     weights: WeightsOption = "bundled"
+    tissue: TissueOption = "estimate"
     keep: KeepOption = None
+    triage: TriageOption = None
 
     def config(self) -> ClusterConfig:
         """The settings they make.
@@ -62,7 +80,8 @@ class ClusteringOptions:
             device=self.device,
             encoder=self.encoder,
             weights=self.weights,
-            triage=_triage(self.keep),
+            tissue=self.tissue,
+            triage=_triage(self.keep, self.triage),
             **_cluster_number(self.clusters),
         )
         if self.epochs is not None:
@@ -89,16 +108,27 @@ def with_clustering_options(command: Callable[..., None]) -> Callable[..., None]
     return run
 
 
-def _triage(keep: list[str] | None) -> TriageConfig:
-    """The --keep options as a setting."""
-    switches = {"sparse", "structureless", "off_tissue", "duplicate"}
+def _triage(keep: list[str] | None, thresholds: list[str] | None) -> TriageConfig:
+    """The --keep and --triage options as a setting."""
     kept = {name.replace("-", "_") for name in keep or ()}
-    if kept - switches:
+    if unknown := kept.difference(_SWITCHES):
         raise InputError(
-            f"--keep is {', '.join(sorted(kept - switches))}",
+            f"--keep is {', '.join(sorted(unknown))}",
             fix="give sparse, structureless, off-tissue, or duplicate",
         )
-    return TriageConfig.model_validate(dict.fromkeys(kept, False))
+    given = {name: value for name, _, value in (text.partition("=") for text in thresholds or ())}
+    if unknown := set(given).difference(_THRESHOLDS):
+        raise InputError(
+            f"--triage sets {', '.join(sorted(unknown))}",
+            fix=f"give NAME=VALUE with a name of {', '.join(_THRESHOLDS)}",
+        )
+    try:
+        return TriageConfig.model_validate({**dict.fromkeys(kept, False), **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"--triage {first['loc'][0]}={first['input']}: {first['msg'].lower()}", fix="give another value"
+        ) from error
 
 
 def _cluster_number(text: str | None) -> dict[str, int | str]:

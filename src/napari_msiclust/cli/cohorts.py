@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_msiclust.cli.clustering_options import ClusteringOptions, with_clustering_options
-from napari_msiclust.cli.commands import OutOption, app
+from napari_msiclust.cli.commands import OutOption, app, tell_notes
 from napari_msiclust.cli.progress_bar import progress_bar
 from napari_msiclust.cli.reading import ReadingOptions, with_reading_options
 from napari_msiclust.cli.targets import check_out
@@ -39,6 +39,5 @@ def cohort(
     check_out(out, COHORT)
     with progress_bar() as report:
         result = drain(study_steps(files, out, config, reading), report)
-    for note in result.joint.provenance["notes"]:
-        typer.echo(f"note: {note}")
+    tell_notes(result.joint.provenance["notes"])
     typer.echo(summary(result, out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -35,6 +36,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Group co-localized ions of mass spectrometry imaging data, without manual annotation.",
 )
+
+
+def tell_notes(notes: Iterable[str]) -> None:
+    """Tell what the user should know of a run."""
+    for note in notes:
+        typer.echo(f"note: {note}")
+
 
 ImzmlArgument = Annotated[
     Path,

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, get_args
 
 import typer
 
-from napari_msiclust.cli.commands import ImzmlArgument, JsonOption, app
+from napari_msiclust.cli.commands import ImzmlArgument, JsonOption, app, tell_notes
 from napari_msiclust.cli.progress_bar import progress_bar
 from napari_msiclust.cli.reading import ReadingOptions, with_reading_options
 from napari_msiclust.config import Device, Preset
@@ -73,6 +73,7 @@ def benchmark(
         if out is not None:
             check_comparison_target(out, source)
         images = reading.images(opened, report)
+        tell_notes(images.notes)
         known = None if truth is None else read_truth(truth, images.mz)
         classes = None if known is None else max(2, len(set(known.classes.tolist())))
         settings = Settings(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_msiclust.cli.commands import app
+from napari_msiclust.cli.commands import app, tell_notes
 from napari_msiclust.cli.progress_bar import progress_bar
 from napari_msiclust.cli.targets import check_out
 from napari_msiclust.errors import InputError
@@ -45,8 +45,7 @@ def replay(
         result = drain(replay_steps(record, images), report)
     if out is not None:
         write_result(result, images, out, source)
-    for note in record.notes(result):
-        typer.echo(f"note: {note}")
+    tell_notes(record.notes(result))
     found = differences(record, result)
     if found is None:
         typer.echo(f"{len(result.ions)} ions; no ions.csv lies beside {run} to compare with")

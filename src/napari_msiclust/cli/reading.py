@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -27,6 +27,7 @@ from napari_msiclust.cli.commands import (
     ToleranceDaOption,
     TolerancePpmOption,
     app,
+    tell_notes,
 )
 from napari_msiclust.cli.progress_bar import progress_bar
 from napari_msiclust.cli.targets import check_out
@@ -61,6 +62,7 @@ _OPTIONS: dict[str, Any] = {
     "min_structure": StructureOption,
     "damaged": DamagedOption,
 }
+_TOLERANCES = {"tolerance_ppm", "tolerance_da"}
 
 
 def with_reading_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -86,6 +88,51 @@ def with_reading_options(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def read_like(reading: ReadingOptions, record: Mapping[str, Any], context: typer.Context) -> ReadingOptions:
+    """Options as those of a result where the user gave none; told where that makes a difference.
+
+    The two tolerances are one option in two units; whether damage is accepted is a matter of each file.
+
+    Parameters
+    ----------
+    record : dict
+        How the result was read: `input` of its run.json.
+    context : typer.Context
+        Of the command: it knows which options were given.
+
+    Raises
+    ------
+    FileFormatError, InputError
+        The record is garbled, or the m/z list of the result is gone.
+    """
+    if "normalization" not in record:
+        typer.echo("note: the result does not say how its data were read")
+        return reading
+    sources = {name: context.get_parameter_source(name) for name in _OPTIONS}
+    own = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+    followed = reading.like_record(record, {*own, "damaged"} | (_TOLERANCES if own & _TOLERANCES else set()))
+    usual = ReadingOptions().settings()
+    now, before, plain = (_choices(one) for one in (followed.settings(), {**usual, **record}, usual))
+    taken = [f"{name} {now[name]}" for name in now if now[name] == before[name] != plain[name]]
+    if taken:
+        typer.echo(f"note: read as the result was: {', '.join(taken)}")
+    other = [f"{name} {now[name]}, not {before[name]}" for name in now if now[name] != before[name]]
+    if other:
+        typer.echo(f"warning: read otherwise than the result: {'; '.join(other)}")
+    return followed
+
+
+def _choices(settings: Mapping[str, Any]) -> dict[str, str]:
+    """What settings choose, in words; lists of m/z are told apart by what is in them."""
+    from napari_msiclust.msi.ion_list import Tolerance
+
+    names = ("normalization", "polarity", "max_peaks", "min_pixel_frequency", "min_structure")
+    listed = settings["mz"] and f"{Path(settings['mz']).name} (SHA-256 {str(settings.get('mz_sha256'))[:8]})"
+    tolerance = Tolerance.of(settings["tolerance_ppm"], settings["tolerance_da"])
+    chosen = {"m/z list": listed, "tolerance": tolerance} | {name: settings[name] for name in names}
+    return {name.replace("_", " "): "none" if value is None else str(value) for name, value in chosen.items()}
 
 
 @app.command()
@@ -131,6 +178,7 @@ def extract(file: ImzmlArgument, out: OutOption, reading: ReadingOptions) -> Non
     with reading.opened(file) as opened, progress_bar() as report:
         images = reading.images(opened, report)
     write_ion_images(images, out)
+    tell_notes(images.notes)
     typer.echo(f"{len(images)} ion images of {images.values.shape[1]} pixels in {out}")
 
 

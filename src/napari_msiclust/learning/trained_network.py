@@ -150,6 +150,11 @@ class ClusterDirections:
     views : list of ndarray, each of shape (n, D)
         Embedding of random views of the ions: what another measurement might make of them. It tells how
         far from its cluster an ion may lie and still be one of it.
+
+    Raises
+    ------
+    InputError
+        No ion is in a cluster.
     """
 
     def __init__(
@@ -163,6 +168,11 @@ class ClusterDirections:
         self._centre = features.mean(axis=0) if centred else np.zeros(features.shape[1], np.float32)
         points = directions(features - self._centre)
         self.clusters = np.unique(labels[labels > 0])
+        if not len(self.clusters):
+            raise InputError(
+                "none of the ions that the network learned from is in a cluster",
+                fix="put some of them into a cluster first",
+            )
         self._means = directions(np.stack([points[labels == k].sum(axis=0) for k in self.clusters]))
         seen = [self.likeness(view) for view in (features, *views)]
         self._least = np.array(

@@ -158,6 +158,7 @@ def joining_steps(
         names=_first_names(rows, with_tissue),
         columns=_first_columns(rows, with_tissue),
         polarity=next((one.polarity for one in with_tissue if one.polarity), None),
+        notes=tuple(f"{one.name}: {note}" for one in sections for note in one.images.notes),
     )
     named = tuple(replace(one, images=own) for one, own in zip(sections, with_tissue, strict=True))
     return Cohort(named, tuple(bins), rows, scale, gain, mosaic, images)

@@ -35,6 +35,8 @@ class IonImages:
         N rows of what else is known of the ions: mobility, formula, adduct, pixel frequency, ...
     polarity : {'positive', 'negative'} or None
         None if unknown.
+    notes : tuple of str
+        What a user should know of how they came about.
     """
 
     mz: npt.NDArray[np.float64]
@@ -43,6 +45,7 @@ class IonImages:
     names: tuple[str, ...] = ()
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
     polarity: Literal["positive", "negative"] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.mz), len(self.grid.rows)):

@@ -133,6 +133,8 @@ def _moran_z(
 def keep_structured(images: IonImages, least: float) -> IonImages:
     """The ion images whose Moran's I is at least `least`; it is added as the column `morans_i`.
 
+    A note tells how many are left out.
+
     Raises
     ------
     InputError
@@ -144,10 +146,16 @@ def keep_structured(images: IonImages, least: float) -> IonImages:
         raise InputError(f"no ion image has a Moran's I of {least} or more", fix="give a smaller value")
     columns = images.columns.iloc[kept].reset_index(drop=True)
     columns["morans_i"] = structure[kept].round(4)
+    left_out = len(images) - len(kept)
+    note = (
+        f"{left_out} of {len(images)} ion images have a Moran's I under {least:g} and were left out; "
+        "a smaller --min-structure keeps them"
+    )
     return replace(
         images,
         mz=images.mz[kept],
         values=np.asarray(images.values[kept]),
         names=tuple(images.names[ion] for ion in kept),
         columns=columns,
+        notes=(*images.notes, note) if left_out else images.notes,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,14 +33,39 @@ COLUMNS = (
 _SET_COLUMN = re.compile(r"class|pathway|categor|ontology|superfamily", re.IGNORECASE)
 _SEPARATOR = re.compile(r"\s*[;|]\s*")
 _SMALLEST_SET = 2
-# What turns a neutral formula into an ion: an adduct, a charge, an isotope label, brackets.
-_ISOTOPE = re.compile(r"\[?\b(13C|2H|15N|18O|34S)\d*\]?|\(?i\d+\)?$", re.IGNORECASE)
-_ADDUCT = re.compile(r"\s*[+-].*$")
+# A label stands apart from a formula (`C16H32O2 13C`); an isotope within one is an atom (`[13C]C15H32O2`).
+_LABEL = re.compile(r"(?<!\S)\[?(?:13C|2H|15N|18O|34S)\d*\]?(?!\S)|\(i\d+\)$|(?<![A-Za-z])i\d+$")
+_MASS_NUMBER = re.compile(r"\[\d+\]?|\b(?:13(?=C)|2(?=H)|15(?=N)|18(?=O)|34(?=S))")
+_ATOMS = re.compile(r"([A-Z][a-z]?)(\d*)")
+_CHANGED = re.compile(r"\s*[+-].*$")
+# Names hold signs of their own (`12-HETE`, `Vitamin-K`): only what makes ions of molecules is taken off them.
+_GAINED = r"\+\s*\d*(?:HCOO|CHO2|FA|CH3COO|C2H3O2|HAc|Hac|Ac|ACN|CH3OH|NH4|Na|K|Li|Rb|Cs|Ag|Cl|Br|H)"
+_CHANGES = rf"(?:\s*(?:{_GAINED}|-\s*\d*(?:H2O|NH3|CO2|CH3|H)))+"
+_OF_M = rf"\[M(?:{_CHANGES})?\]|\(M{_CHANGES}\)|(?:\bM)?{_CHANGES}"
+_ION = re.compile(rf"(?:\[([^][]+?){_CHANGES}\]|(.+?)[\s_]*(?:{_OF_M}))(?:\d*[+-])?")
 
 
 def molecule_of(formula: str) -> str:
-    """A formula without adduct, charge and isotope labels, as `C16H32O2` of `C16H32O2+Na`."""
-    return _ADDUCT.sub("", _ISOTOPE.sub("", formula.strip().strip("[]"))).strip()
+    """The neutral formula, as `C16H32O2` of `C16H32O2+Na`, `C16H32O2 13C` and `[13C]C15H32O2+H`.
+
+    What is no plain formula is left as it is, without adduct and label.
+    """
+    neutral = re.sub(r"[][]", "", _MASS_NUMBER.sub("", _CHANGED.sub("", name_of(formula)))).strip()
+    atoms = _ATOMS.findall(neutral)
+    if "".join(map("".join, atoms)) != neutral:
+        return neutral
+    counts: Counter[str] = Counter()
+    for element, count in atoms:
+        counts[element] += int(count or 1)
+    ordered = sorted(counts, key=lambda atom: ("C" not in counts or atom not in ("C", "H"), atom))
+    return "".join(f"{atom}{counts[atom] if counts[atom] > 1 else ''}" for atom in ordered)
+
+
+def name_of(ion: str) -> str:
+    """The name of a molecule, as `PC(34:1)` of `PC(34:1)+Na`, `PC(34:1) [M+H]+` and `[PC(34:1)-H]-`."""
+    name = _LABEL.sub("", ion.strip()).strip()
+    found = _ION.fullmatch(name)
+    return name if found is None else (found[1] or found[2]).strip()
 
 
 def read_annotations(path: str | Path, sets: Sequence[str] = ()) -> pd.DataFrame:
@@ -91,11 +117,11 @@ def read_annotations(path: str | Path, sets: Sequence[str] = ()) -> pd.DataFrame
 
 
 def _molecules(table: pd.DataFrame, given: dict[str, str]) -> pd.Series[str]:
-    """What is counted once: the neutral formula, or else the name."""
+    """What is counted once: the neutral formula, or else the name without its adduct."""
     if "formula" in given:
         return table[given["formula"]].fillna("").astype(str).map(molecule_of)
     if NAME in table:
-        return table[NAME].fillna("").astype(str).map(str.strip)
+        return table[NAME].fillna("").astype(str).map(name_of)
     return pd.Series([f"row {row + 1}" for row in range(len(table))], index=table.index)
 
 

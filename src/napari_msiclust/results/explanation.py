@@ -1,4 +1,4 @@
-"""Which regions of the tissue a trained network goes by when it puts ions into a cluster."""
+"""Why an ion is in its cluster, in words, and which regions of the tissue a trained network goes by."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_msiclust.msi.ion_images import squares_to_grid
 from napari_msiclust.progress import Progress
 from napari_msiclust.results.corrections import History
+from napari_msiclust.results.surrogate import fit_surrogate
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,26 @@ class Explanation:
     maps: npt.NDArray[np.float32]
 
 
+def reason(history: History, ion: int) -> str:
+    """Why an ion is where it is, in words; the first call takes seconds for thousands of ions.
+
+    A decision tree that imitates the clusters (`fit_surrogate`) speaks for an ion in a cluster, its bin for
+    another one.
+
+    Parameters
+    ----------
+    ion : int
+        Row of the ion table.
+    """
+    ions = history.current.result.ions
+    about = ions.iloc[ion]
+    if not about["cluster"]:
+        why = about.get("bin_reason") or about.get("bin")
+        return f"m/z {about['mz']:.4f} is in no cluster{f': {why}' if why else ''}."
+    words = fit_surrogate(history.basis.attributes, ions["cluster"].to_numpy()).reason(ion)
+    return f"m/z {about['mz']:.4f} is in cluster {about['cluster']}. {words}"
+
+
 def explanation_steps(
     history: History, *, stop: threading.Event | None = None
 ) -> Generator[Progress, None, Explanation]:
@@ -39,7 +60,7 @@ def explanation_steps(
     Raises
     ------
     InputError
-        The result holds no trained network.
+        The result holds no trained network, or no ion of it is in a cluster any more.
     Stopped
         `stop` was set.
     """

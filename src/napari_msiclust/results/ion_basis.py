@@ -7,8 +7,10 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from napari_msiclust.errors import InputError
+from napari_msiclust.msi.attributes import spatial_attributes
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.results.cluster_result import ClusterResult
 
@@ -61,6 +63,11 @@ class IonBasis:
     def directions(self) -> FloatArray:
         """`flat` with every row at unit length."""
         return unit_rows(self.flat)
+
+    @cached_property
+    def attributes(self) -> pd.DataFrame:
+        """Where each of the N ions is (`spatial_attributes`)."""
+        return spatial_attributes(self.images, self.hotspot_quantile)
 
     def scaled(self, ions: npt.ArrayLike) -> FloatArray:
         """Ion images in full resolution, clipped and scaled to 0..1; shape (n, P)."""

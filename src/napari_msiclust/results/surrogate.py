@@ -86,15 +86,22 @@ class Surrogate:
         )
 
     def reason(self, row: int) -> str:
-        """What the tree asks about one ion, with its answers.
+        """What the tree asks about one ion, with its answers, and where it puts such ions.
 
         Parameters
         ----------
         row : int
             Row of the attributes the tree was made from.
         """
-        path = self._tree.decision_path(self._attributes.iloc[[row]].to_numpy()).indices
-        return _in_words(_bounds(self._tree, path, list(self._attributes.columns))) or "No question is needed"
+        if self.fidelity is None:
+            return self.sentence()
+        values = self._attributes.iloc[[row]].to_numpy()
+        path = self._tree.decision_path(values).indices
+        conditions = _in_words(_bounds(self._tree, path, list(self._attributes.columns))) or "Any ion"
+        return (
+            f"{conditions}: cluster {self._tree.predict(values)[0]}, says a decision tree that foretells "
+            f"{self.fidelity:.0%} of ions it has not seen."
+        )
 
 
 def fit_surrogate(attributes: pd.DataFrame, labels: Labels) -> Surrogate:

@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QFileDialog
 
+from napari_msiclust.config import TriageConfig
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.plugin.workbench.dock import Workbench
 from napari_msiclust.results.cluster_result import ClusterResult
@@ -276,6 +277,15 @@ def test_bins_follow_thresholds_and_switches(qtbot: QtBot, opened: Viewer, dock:
     user.click(box, QPoint(8, box.height() // 2))
     assert "24 of 24 ion images take part" in step.counts.text()
     assert step.settings()["triage"].sparse is False
+
+
+def test_what_a_duplicate_is_can_be_set(qtbot: QtBot, opened: Viewer, dock: Workbench) -> None:
+    user, step = User(qtbot, opened, dock), dock.images_step
+    user.wait(lambda: "24 of 24" in step.counts.text())
+    step.duplicate_ppm.value = 5000
+    step.duplicate_correlation.value = 0.01
+    assert step.settings()["triage"] == TriageConfig(duplicate_ppm=5000, duplicate_correlation=0.01)
+    user.wait(lambda: "duplicate" in step.counts.text())
 
 
 def test_the_tissue_can_be_painted(qtbot: QtBot, opened: Viewer, dock: Workbench) -> None:

@@ -76,6 +76,21 @@ def test_headings_sort_and_selected_rows_stay_selected(user: User) -> None:
     assert _rows_selected(user) == {3}
 
 
+def test_the_current_ion_has_a_reason(user: User) -> None:
+    panel = user.dock.results_step.ions
+    user.click_row(panel.table, 3)
+    mz = user.session.ions["mz"][3]
+    user.wait(lambda: panel.reason.text().startswith(f"m/z {mz:.4f} is in "))
+    user.click(user.dock.results_step.aside)
+    user.wait(lambda: panel.reason.text().startswith(f"m/z {mz:.4f} is in no cluster"))
+    user.open_tab("Gallery")
+    user.session.select_ions([5])
+    user.wait_idle()
+    assert panel.reason.text() == ""  # nothing is worked out where nobody sees it
+    user.open_tab("Ions")
+    user.wait(lambda: f"m/z {user.session.ions['mz'][5]:.4f}" in panel.reason.text())
+
+
 def test_filters_narrow_the_table(user: User) -> None:
     panel = user.dock.results_step.ions
     mz = user.session.ions["mz"].to_numpy()

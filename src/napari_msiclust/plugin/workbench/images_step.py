@@ -97,7 +97,8 @@ class ImagesStep(QWidget):
         self.make.clicked.connect(self._make)
         for field in (self.least_pixels, self.significance, self.least_contrast):
             field.changed.connect(self._count)
-        self.tissue.changed.connect(self._score)
+        for scored in (self.tissue, self.duplicate_ppm, self.duplicate_correlation):
+            scored.changed.connect(self._score)
         workspace.layers_changed.connect(self._list_regions)
         self._list_regions()
         self.refresh()
@@ -175,7 +176,29 @@ class ImagesStep(QWidget):
             step=0.05,
             tooltip=about["min_contrast"].description,
         )
-        self.thresholds = _form(self.least_pixels, self.significance, self.least_contrast)
+        self.duplicate_ppm = FloatSpinBox(
+            label="duplicate within (ppm)",
+            value=usual.duplicate_ppm,
+            min=0,
+            max=5000,
+            step=5,
+            tooltip=about["duplicate_ppm"].description,
+        )
+        self.duplicate_correlation = FloatSpinBox(
+            label="duplicate correlation",
+            value=usual.duplicate_correlation,
+            min=0.01,
+            max=1,
+            step=0.001,
+            tooltip=about["duplicate_correlation"].description,
+        )
+        self.thresholds = _form(
+            self.least_pixels,
+            self.significance,
+            self.least_contrast,
+            self.duplicate_ppm,
+            self.duplicate_correlation,
+        )
 
     def settings(self) -> dict[str, Any]:
         """The fields of the configuration that are set here."""
@@ -203,6 +226,8 @@ class ImagesStep(QWidget):
             min_pixel_fraction=self.least_pixels.value / 100,
             significance=self.significance.value,
             min_contrast=self.least_contrast.value,
+            duplicate_ppm=self.duplicate_ppm.value,
+            duplicate_correlation=self.duplicate_correlation.value,
             **switches,
         )
 

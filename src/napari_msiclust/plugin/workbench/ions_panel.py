@@ -1,9 +1,10 @@
-"""The ion table with its filters."""
+"""The ion table with its filters, and why the current ion is where it is."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -25,7 +26,7 @@ _IN_BINS = "in bins"
 
 
 class IonsPanel(QWidget):
-    """Filters above, the table below."""
+    """Filters above, the table, and a line on the current ion below."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,6 +34,7 @@ class IonsPanel(QWidget):
         self.mz_edit, self.text_edit = QLineEdit(), QLineEdit()
         self.cluster_box, self.confidence_box = QComboBox(), QDoubleSpinBox()
         self.color_box, self.count = QCheckBox("colours"), QLabel()
+        self.reason = QLabel()
         self._session: Session | None = None
         self._ions: pd.DataFrame | None = None
         self._lay_out()
@@ -58,6 +60,8 @@ class IonsPanel(QWidget):
         self.confidence_box.setPrefix("≥ ")
         self.confidence_box.setToolTip("least confidence")
         self.color_box.setToolTip("show two or three selected ions as colours instead of their mean")
+        self.reason.setWordWrap(True)
+        self.reason.setToolTip("why the ion that was selected last is where it is, in words")
         top, below = QHBoxLayout(), QHBoxLayout()
         for part in (self.mz_edit, self.text_edit, self.cluster_box):
             top.addWidget(part, stretch=1)
@@ -71,6 +75,7 @@ class IonsPanel(QWidget):
         layout.addLayout(top)
         layout.addLayout(below)
         layout.addWidget(self.table, stretch=1)
+        layout.addWidget(self.reason)
 
     def show_session(self, session: Session | None) -> None:
         """Show another session."""
@@ -86,6 +91,7 @@ class IonsPanel(QWidget):
             self._session.changed.disconnect(self.refresh)
             self._session.selection.ions_changed.disconnect(self._select)
             self._session = self._ions = None
+            self.reason.clear()
 
     def show_table(self, ions: pd.DataFrame) -> None:
         """Show an ion table without its ion images."""
@@ -157,3 +163,23 @@ class IonsPanel(QWidget):
         if self._session is not None:
             selection = self._session.selection
             self.table.select(selection.ions, selection.current)
+            self._give_reason()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Say it of the ion that was selected elsewhere."""
+        super().showEvent(event)
+        self._give_reason()
+
+    def _give_reason(self) -> None:
+        """Say why the current ion is where it is; it is worked out only where it is seen."""
+        self.reason.clear()
+        session = self._session
+        if session is None or not self.isVisibleTo(self.window()):
+            return
+        ion = session.selection.current
+        if ion is not None:
+            session.tell_reason(ion, lambda words: self._say(session, ion, words))
+
+    def _say(self, session: Session, ion: int, words: str) -> None:
+        if session is self._session and ion == session.selection.current:
+            self.reason.setText(words)

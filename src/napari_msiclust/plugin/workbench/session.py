@@ -17,6 +17,7 @@ from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.corrections import History, Relearning, isotope_links
 from napari_msiclust.results.dendrogram import split_in
 from napari_msiclust.results.edits import Edit
+from napari_msiclust.results.explanation import reason
 from napari_msiclust.results.ion_basis import IonBasis
 from napari_msiclust.results.project.content import Project
 
@@ -111,6 +112,12 @@ class Session(QObject):
         """Select a cluster and its ions, the most central one foremost."""
         members = self.members(cluster).tolist() if cluster else []
         self.selection.select_ions(members, members[0] if members else None, cluster)
+
+    def tell_reason(self, ion: int, tell: Callable[[str], None]) -> None:
+        """Find beside the window why an ion is where it is, and hand it to `tell`."""
+        history = self.history
+        if history is not None:
+            self.background.run("reason", lambda: reason(history, ion), tell, tell)
 
     def do(self, edit: Edit | Callable[[History], Edit]) -> None:
         """Apply an edit, or one that is found in the thread; edits are done in the order they are asked."""

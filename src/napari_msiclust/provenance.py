@@ -8,14 +8,28 @@ from importlib import metadata
 from typing import Any
 
 from napari_msiclust.learning.ion_clustering import IonClustering
+from napari_msiclust.msi.ion_images import IonImages
 
+TISSUE = "tissue_mask.npy"  # in the folder of a result whose on-tissue mask was given
 _PACKAGES = ("napari-msiclust", "torch", "numpy", "scikit-learn", "scipy", "pandas")
 
 
-def provenance_of(clustering: IonClustering, started: float) -> dict[str, Any]:
-    """The record of a run that began at `started` (`time.perf_counter`), as plain JSON values."""
+def provenance_of(
+    clustering: IonClustering, started: float, images: IonImages | None = None
+) -> dict[str, Any]:
+    """The record of a run as plain JSON values.
+
+    Parameters
+    ----------
+    clustering : IonClustering
+    started : float
+        When it began (`time.perf_counter`).
+    images : IonImages, optional
+        As they were given: a mask of theirs has to be kept, for nothing else tells of it.
+    """
     votes = clustering.votes
-    return {
+    given = images is not None and images.grid.masked
+    return ({"tissue_mask": TISSUE} if given else {}) | {
         "weights": {"origin": clustering.embedding.weights, "sha256": clustering.embedding.weights_sha256},
         "device": clustering.device,
         "threads": clustering.threads,

@@ -152,10 +152,14 @@ class History:
         )
 
     def with_evidence(self) -> ClusterResult:
-        """The current result with evidence for its labels; takes a second for thousands of ions."""
+        """The current result with evidence for its labels; takes a second for thousands of ions.
+
+        Stability is that of the learning, which edits do not change.
+        """
         if not self.position:
             return self.current.result
         given, labels = self.current.labels.by_hand, self.current.labels.cluster
+        learned = self.current.result.evidence
         used = np.flatnonzero(labels > 0)
         if not len(used):
             return self.current.result
@@ -168,6 +172,7 @@ class History:
             ions=len(images),
             by_hand=given[used],
         )
+        evidence = replace(evidence, stability=learned.stability, runs=learned.runs)
         return replace(self.current.result, evidence=evidence)
 
 

@@ -13,14 +13,17 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from napari_msiclust.cli import app
+from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import FileFormatError, InputError
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.msi.spatial import morans_i
+from napari_msiclust.pipeline import cluster_ions
+from napari_msiclust.provenance import TISSUE
 from napari_msiclust.reading import ReadingSettings
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.corrections import History, replay
 from napari_msiclust.results.edits import Move, Rename, SetAside
-from napari_msiclust.results.exports import describe_source, write_result
+from napari_msiclust.results.exports import describe_source, read_result, write_result
 from napari_msiclust.results.ion_basis import IonBasis
 
 QUICK = ["--preset", "fast", "--epochs", "1", "--clusters", "4", "--device", "cpu"]
@@ -153,6 +156,57 @@ def test_corrections_are_repeated_too(
     done = msiclust("replay", out / "run.json", "--out", tmp_path / "again")
     assert done.exit_code == 0, done.output
     assert (tmp_path / "again" / "clusters.csv").read_bytes() == (out / "clusters.csv").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def masked(
+    tissue: Path,
+    tissue_images: IonImages,
+    tiny_config: ClusterConfig,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A result on a tissue that was given: the left half."""
+    mask = tissue_images.grid.acquired
+    mask[:, mask.shape[1] // 2 :] = False
+    images = tissue_images.with_mask(mask)
+    result = cluster_ions(images, tiny_config.model_copy(update={"tissue": "acquired"}))
+    source = describe_source(tissue, tissue.with_suffix(".ibd"), **ReadingSettings().settings())
+    return write_result(result, images, tmp_path_factory.mktemp("masked") / "result", source)
+
+
+def test_the_tissue_that_was_given_is_kept(masked: Path, msiclust: Msiclust, tmp_path: Path) -> None:
+    run = json.loads((masked / "run.json").read_text())
+    assert run["tissue_mask"] == TISSUE
+    assert np.load(masked / TISSUE).sum() == run["pixels"]["on_tissue"] < run["pixels"]["acquired"]
+    assert TISSUE in (masked / "report.html").read_text()
+    done = msiclust("replay", masked / "run.json", "--out", tmp_path / "again")
+    assert done.exit_code == 0, done.output
+    assert "identical" in done.stdout
+    again = json.loads((tmp_path / "again" / "run.json").read_text())
+    assert again["pixels"] == run["pixels"]
+    assert (tmp_path / "again" / TISSUE).read_bytes() == (masked / TISSUE).read_bytes()
+
+
+def test_no_other_tissue_is_kept(result: Path) -> None:
+    assert "tissue_mask" not in json.loads((result / "run.json").read_text())
+    assert not (result / TISSUE).exists()
+
+
+def test_a_tissue_mask_that_is_gone_or_of_other_pixels_is_refused(
+    masked: Path, msiclust: Msiclust, tmp_path: Path
+) -> None:
+    shutil.copytree(masked, tmp_path / "result")
+    record, mask = tmp_path / "result" / "run.json", tmp_path / "result" / TISSUE
+    whole = np.load(mask)
+    for faulty in (whole[1:], whole.astype(float), np.zeros_like(whole)):
+        np.save(mask, faulty)
+        assert_refused(msiclust("replay", record), TISSUE, "no tissue mask of the", "put the file back")
+        with pytest.raises(FileFormatError, match="no tissue mask"):
+            read_result(record.parent)
+    mask.write_bytes(b"")
+    assert_refused(msiclust("replay", record), TISSUE, "missing or damaged")
+    mask.unlink()
+    assert_refused(msiclust("replay", record), TISSUE, "missing or damaged")
 
 
 def test_every_reading_option_survives_the_record(mz_list: Path) -> None:

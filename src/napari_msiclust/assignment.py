@@ -107,7 +107,10 @@ def assignment_steps(
         prepared,
         clustering,
         config,
-        {**provenance_of(clustering, started, images.notes), "assigned_from": str(result.resolve())},
+        {
+            **provenance_of(clustering, started, images.notes, tissue_given=images.grid.masked),
+            "assigned_from": str(result.resolve()),
+        },
         clusters=int(clusters["cluster"].max()),
         left_out=(NEW_PATTERN, "less like its nearest cluster than the ions of that cluster are"),
     )

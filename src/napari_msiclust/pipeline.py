@@ -64,7 +64,12 @@ def clustering_steps(
     """
     started = time.perf_counter()
     prepared, clustering = yield from _learned(lambda: training_set(images, config), config, threads, stop)
-    result = build_result(prepared, clustering, config, provenance_of(clustering, started, images.notes))
+    result = build_result(
+        prepared,
+        clustering,
+        config,
+        provenance_of(clustering, started, images.notes, tissue_given=images.grid.masked),
+    )
     yield Progress("summarizing", 1, 1)
     return result
 

@@ -10,16 +10,27 @@ from typing import Any
 
 from napari_msiclust.learning.ion_clustering import IonClustering
 
+TISSUE = "tissue_mask.npy"  # in the folder of a result whose on-tissue mask was given
 _PACKAGES = ("napari-msiclust", "torch", "numpy", "scikit-learn", "scipy", "pandas")
 
 
-def provenance_of(clustering: IonClustering, started: float, notes: Sequence[str] = ()) -> dict[str, Any]:
-    """The record of a run that began at `started` (`time.perf_counter`), as plain JSON values.
+def provenance_of(
+    clustering: IonClustering, started: float, notes: Sequence[str] = (), *, tissue_given: bool = False
+) -> dict[str, Any]:
+    """The record of a run as plain JSON values.
 
-    `notes` on the ion images come before those on the clustering.
+    Parameters
+    ----------
+    clustering : IonClustering
+    started : float
+        When it began (`time.perf_counter`).
+    notes : sequence of str
+        On the ion images; they come before those on the clustering.
+    tissue_given : bool
+        Whether a mask came with the ion images: it has to be kept, for nothing else tells of it.
     """
     votes = clustering.votes
-    return {
+    return ({"tissue_mask": TISSUE} if tissue_given else {}) | {
         "weights": {"origin": clustering.embedding.weights, "sha256": clustering.embedding.weights_sha256},
         "device": clustering.device,
         "threads": clustering.threads,

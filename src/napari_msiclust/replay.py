@@ -10,6 +10,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pydantic import ValidationError
 
@@ -19,12 +21,12 @@ from napari_msiclust.errors import FileFormatError
 from napari_msiclust.msi.imzml import ImzmlFile
 from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.pipeline import clustering_steps
-from napari_msiclust.progress import Progress
+from napari_msiclust.progress import Progress, ProgressCallback
 from napari_msiclust.reading import ReadingSettings, source_record
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.corrections import History, replay
 from napari_msiclust.results.edits import Edit, edit_from_dict
-from napari_msiclust.results.exports import IONS, read_ion_table
+from napari_msiclust.results.exports import IONS, read_ion_table, read_tissue
 from napari_msiclust.results.ion_basis import IonBasis
 
 _LARGEST_RECORD = 64_000_000
@@ -48,6 +50,8 @@ class RunRecord:
         Corrections made by hand afterwards.
     assigned_from : Path or None
         The result whose clusters were given to the ions, where nothing was trained.
+    tissue : ndarray of bool, shape (P,), or None
+        Pixels on the tissue, where a mask was given.
     facts : dict
         Everything in the file.
     """
@@ -59,6 +63,7 @@ class RunRecord:
     reading: ReadingSettings
     edits: tuple[Edit, ...]
     assigned_from: Path | None
+    tissue: npt.NDArray[np.bool_] | None
     facts: Mapping[str, Any]
 
     @classmethod
@@ -73,7 +78,7 @@ class RunRecord:
         Raises
         ------
         FileFormatError
-            It is missing, damaged, or does not say what was read; or the data are gone.
+            It is missing, damaged, or does not say what was read; or the data or the tissue mask are gone.
         InputError
             A value of it is not what it should be.
         """
@@ -96,6 +101,7 @@ class RunRecord:
             ReadingSettings.from_record(source, mz=mz),
             tuple(edit_from_dict(edit) for edit in edits),
             None if origin is None else Path(str(origin)),
+            read_tissue(path.parent, facts),
             facts,
         )
 
@@ -114,6 +120,11 @@ class RunRecord:
                     "not the data of that run (its SHA-256 differs)", fix="give --file with them", path=path
                 )
         return source
+
+    def images(self, opened: ImzmlFile, report: ProgressCallback | None = None) -> IonImages:
+        """The ion images, with the tissue that was given."""
+        images = self.reading.images(opened, report)
+        return images if self.tissue is None else images.with_tissue(self.tissue)
 
     def notes(self, result: ClusterResult) -> list[str]:
         """What else than the data and the settings is not as it was."""
@@ -161,6 +172,14 @@ def replay_steps(
 ) -> Generator[Progress, None, ClusterResult]:
     """The run again, with its corrections; generator of `Progress`.
 
+    Parameters
+    ----------
+    record : RunRecord
+    images : IonImages
+        As `record.images` gives them.
+    stop : threading.Event, optional
+        Set it to end with `Stopped`.
+
     Raises
     ------
     MsiclustError
@@ -174,7 +193,7 @@ def replay_steps(
     else:
         steps = assignment_steps(record.assigned_from, images, stop=stop)
     result = yield from steps
-    if not record.edits:
+    if "corrections" not in record.facts:
         return result
     history = replay(History.begin(result, IonBasis.of(result, images)), record.edits)
     return history.with_evidence()

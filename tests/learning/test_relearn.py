@@ -9,6 +9,7 @@ import pytest
 
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import Stopped
+from napari_msiclust.learning.calibration import calibrated
 from napari_msiclust.learning.ion_clustering import IonClustering
 from napari_msiclust.learning.recipe import learn_clusters
 from napari_msiclust.learning.relearn import Relearned, relearn
@@ -46,7 +47,7 @@ def _again(
     labels: np.ndarray,
     fixed: np.ndarray,
     config: ClusterConfig,
-    **more: threading.Event,
+    **more: threading.Event | float,
 ) -> Relearned:
     embedding = first.embedding
     return drain(
@@ -88,6 +89,43 @@ def test_a_pattern_pinned_into_a_cluster_of_its_own_draws_its_like(
         atol=1e-3 if recipe == "consensus" else 1e-4,
     )
     assert not np.array_equal(again.features, first.embedding.features)
+
+
+@pytest.mark.parametrize("recipe", ["consensus", "published"])
+def test_ions_in_no_cluster_are_labelled_again_unless_they_are_fixed(
+    recipe: str, tissue: tuple[TrainingSet, np.ndarray]
+) -> None:
+    prepared, _ = tissue
+    config = CONFIGS[recipe]
+    first = _learned(prepared, config)
+    labels, fixed = first.nearest.copy(), np.zeros(len(first.nearest), bool)
+    lost = np.flatnonzero(labels == 1)[:4]
+    labels[lost] = 0
+    fixed[lost[0]] = True
+    again = _again(prepared, first, labels, fixed, config)
+    assert again.labels[lost[0]] == 0
+    assert (again.labels[lost[1:]] > 0).all()
+    if recipe == "consensus":
+        assert (again.labels[lost[1:]] == 1).all()
+    strict = config.model_copy(
+        update={"consensus": config.consensus.model_copy(update={"min_standing": np.inf})}
+    )
+    again = _again(prepared, first, labels, fixed, strict)
+    assert (again.labels[lost] == 0).all()
+    assert (again.labels[labels > 0] > 0).all()
+
+
+def test_confidence_is_calibrated_where_separate_pixels_can_tell(
+    tissue: tuple[TrainingSet, np.ndarray],
+) -> None:
+    prepared, _ = tissue
+    config = CONFIGS["consensus"]
+    first = _learned(prepared, config)
+    fixed = np.zeros(len(first.nearest), bool)
+    for repeated in (0.1, 0.9):
+        again = _again(prepared, first, first.nearest, fixed, config, repeated=repeated)
+        assert again.confidence.max() == pytest.approx(calibrated(np.ones(1), repeated)[0])
+        assert again.confidence.min() >= calibrated(np.zeros(1), repeated)[0]
 
 
 def test_stop_ends_it(tissue: tuple[TrainingSet, np.ndarray]) -> None:

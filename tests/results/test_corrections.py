@@ -163,6 +163,16 @@ def test_evidence_is_that_of_the_corrected_labels(history: History) -> None:
     assert history.with_evidence() is history.current.result
 
 
+def test_edits_leave_the_stability_of_the_learning(tissue_result: ClusterResult, basis: IonBasis) -> None:
+    evidence = dataclasses.replace(tissue_result.evidence, stability=0.75, runs=2)
+    history = History.begin(dataclasses.replace(tissue_result, evidence=evidence), basis)
+    for edit in (Rename(1, "rim"), Move((0, 5), 2)):
+        history = history.applied(edit)
+        now = history.with_evidence().evidence
+        assert (now.stability, now.runs) == (0.75, 2)
+        assert "agree by" in " ".join(now.sentences())
+
+
 def test_evidence_of_corrected_labels_counts_what_that_of_the_learned_ones_does(
     tissue_result: ClusterResult, tissue_images: IonImages
 ) -> None:

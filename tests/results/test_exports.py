@@ -12,6 +12,7 @@ import pytest
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.errors import FileFormatError
 from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.provenance import TISSUE
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.exports import (
     BENCHMARK,
@@ -38,7 +39,7 @@ def folder(
 
 
 def test_the_folder_holds_what_is_promised(folder: Path, tissue_result: ClusterResult) -> None:
-    assert {entry.name for entry in folder.iterdir()} == RESULT.files - {BENCHMARK, ENRICHMENT}
+    assert {entry.name for entry in folder.iterdir()} == RESULT.files - {BENCHMARK, ENRICHMENT, TISSUE}
     assert is_result_folder(folder)
     ions = pd.read_csv(folder / "ions.csv", keep_default_na=False)
     assert ions["cluster"].tolist() == tissue_result.ions["cluster"].tolist()

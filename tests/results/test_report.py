@@ -160,7 +160,7 @@ def test_the_number_of_clusters_is_explained(tissue_result: ClusterResult, tissu
     assert f"{clusters} clusters: largest &lt;silhouette&gt;." in text
     assert "What would merge and split next" in text
     assert "What would merge and split next" not in render_report(
-        tissue_result, tissue_images, run | {"corrections": {"ions": {}, "edits": []}}
+        tissue_result, tissue_images, run | {"corrections": {"ions": {}, "edits": [{"edit": "Pin"}]}}
     )
 
 

@@ -149,7 +149,7 @@ def _ion_images(saved: SavedResult, data: Path | None) -> IonImages:
             fix="give the file of the result, or save from the window",
             path=source,
         )
-    return images
+    return images if saved.tissue is None else images.with_tissue(saved.tissue)
 
 
 def _reading(settings: dict[str, Any]) -> ReadingOptions:

@@ -41,7 +41,7 @@ def replay(
         check_out(out, RESULT)
     with record.reading.opened(record.file) as opened, progress_bar() as report:
         source = record.check_data(opened)
-        images = record.reading.images(opened, report)
+        images = record.images(opened, report)
         result = drain(replay_steps(record, images), report)
     if out is not None:
         write_result(result, images, out, source)

@@ -94,7 +94,7 @@ def refine_fusion(
     Parameters
     ----------
     shares : ndarray of float32, shape (N, K)
-        How much each ion belongs to each cluster; rows sum to 1.
+        How much each ion belongs to each cluster; rows sum to 1. An ion with a row of zeros teaches nothing.
     fixed : ndarray of bool, shape (N,), optional
         Ions that teach the cluster of their largest share and no other.
 
@@ -107,6 +107,7 @@ def refine_fusion(
     plain = views.plain()
     device = plain.images.device
     given = torch.from_numpy(shares).to(device)
+    teachers = torch.from_numpy(np.flatnonzero(shares.any(axis=1)))
     certain = torch.zeros(len(given), dtype=torch.bool) if fixed is None else torch.from_numpy(fixed)
     clusters = given.shape[1]
     classifier = seeded_linear(network.config.size, clusters, order).to(device)
@@ -126,7 +127,7 @@ def refine_fusion(
     taught = _SoftLabels(given, certain.to(device), probabilities)
 
     def step(indices: Tensor) -> StepResult:
-        chosen = indices.to(device)
+        chosen = teachers[indices].to(device)
         labels = taught.labels[chosen]
         network.train()
         answers = [classifier(network(view)) for view in views.pair(chosen)]
@@ -142,7 +143,7 @@ def refine_fusion(
         SELF_LABELING_STAGE,
         step,
         optimization,
-        count=len(views),
+        count=len(teachers),
         batch=batch,
         epochs=epochs,
         generator=order,

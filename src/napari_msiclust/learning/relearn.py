@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_msiclust.config import ClusterConfig
+from napari_msiclust.learning.calibration import calibrated
+from napari_msiclust.learning.consensus import standing
 from napari_msiclust.learning.device import choose_device, limited_threads
 from napari_msiclust.learning.encoder import Encoder
 from napari_msiclust.learning.fusion_encoder import FusionEncoder
 from napari_msiclust.learning.fusion_training import refine_fusion
 from napari_msiclust.learning.pixel_similarity import FloatArray, Mask, pixel_features
 from napari_msiclust.learning.refine import refine_labels
-from napari_msiclust.learning.self_labeling import train_classifier, train_self_labeling
+from napari_msiclust.learning.self_labeling import classify, train_classifier, train_self_labeling
 from napari_msiclust.learning.split_views import SplitViews
 from napari_msiclust.learning.tissue_frame import TissueFrame
 from napari_msiclust.learning.trained_network import TrainedNetwork, fusion_views, network_arrays, plain_views
@@ -37,8 +39,9 @@ class Relearned:
     Attributes
     ----------
     labels : ndarray of int64, shape (n,)
-        1..K; the fixed ones as they were given.
+        1..K; the fixed ones as they were given. 0 for an ion that was in no cluster and settles in none.
     confidence : ndarray of float64, shape (n,)
+        As `learning.calibration` says; the largest probability where that cannot be told.
     features : ndarray of float32, shape (n, D)
     network : dict of ndarray
         As `network_arrays` makes them.
@@ -59,13 +62,15 @@ def relearn(
     fixed: npt.NDArray[np.bool_],
     config: ClusterConfig,
     *,
+    repeated: float | None = None,
     threads: int | None = None,
     stop: threading.Event | None = None,
 ) -> Generator[Progress, None, Relearned]:
     """Let corrections spread to like ions, and teach the network the labels that follow.
 
     First a linear classifier on the features carries the corrections over (`refine_labels`); then the network
-    and a classifier are trained further on these labels, the fixed ones being certain.
+    and a classifier are trained further on these labels, the fixed ones being certain. An ion in no cluster
+    teaches nothing; it joins the cluster that the network answers where it stands well enough.
 
     Parameters
     ----------
@@ -77,11 +82,14 @@ def relearn(
         Their square images, S as the network wants them (`TrainedNetwork.side`).
     mask : ndarray of bool, shape (S, S)
     labels : ndarray of int64, shape (n,)
-        Corrected labels 1..K; 0 for an ion that takes no part and stays where it is.
+        Corrected labels 1..K; 0 for an ion in no cluster.
     fixed : ndarray of bool, shape (n,)
         Ions that keep their labels.
     config : ClusterConfig
         Settings of the run that trained the network.
+    repeated : float, optional
+        Adjusted Rand index of clusterings on two halves of the pixels, as for `calibrated`; the published
+        recipe has none.
 
     Raises
     ------
@@ -92,6 +100,8 @@ def relearn(
     """
     device = choose_device(config.device)
     member = labels > 0
+    part = member | ~fixed
+    teaches = member[part]
     with limited_threads(threads):
         yield Progress(STAGE, 0, 1)
         trained = TrainedNetwork(network, config)
@@ -99,19 +109,20 @@ def relearn(
         start, sure = refine_labels(features[member], labels[member], fixed[member], config.seed)
         yield Progress(STAGE, 1, 1)
         clusters, places = np.unique(start, return_inverse=True)
-        shares = _shares(places, sure, len(clusters))
+        shares = np.zeros((len(teaches), len(clusters)), np.float32)
+        shares[teaches] = _shares(places, sure, len(clusters))
         if isinstance(trained.network, FusionEncoder) and trained.frame is not None:
             frame = trained.frame.to(device)
-            views = _split_views(stack[member], mask, frame, config)
+            views = _split_views(stack[part], mask, frame, config)
             answers = yield from refine_fusion(
                 trained.network,
                 views,
                 shares,
                 config.self_labeling,
                 epochs=config.consensus.refine_epochs,
-                batch=_batch(len(views), config),
+                batch=_batch(len(places), config),
                 seed=config.seed,
-                fixed=fixed[member],
+                fixed=fixed[part],
                 stop=stop,
             )
             whole = _split_views(stack, mask, frame, config)
@@ -120,12 +131,18 @@ def relearn(
         else:
             assert isinstance(trained.network, Encoder)
             images, tissue = torch.from_numpy(stack).to(device), torch.from_numpy(mask).to(device)
-            answers = yield from _published(trained.network, images[member], tissue, places, config, stop)
+            classifier = yield from _published(trained.network, images[member], tissue, places, config, stop)
+            answers = classify(trained.network, classifier, images[part]).cpu().numpy()
             fresh = encode(trained.network, images).cpu().numpy()
             arrays = network_arrays(trained.network, plain_views(trained.network, images, tissue, config))
+    shares[~teaches] = answers[~teaches]
     mean = (shares + answers) / 2
+    best = mean.argmax(axis=1)
+    stands = standing(answers, best)
+    settled = teaches | (stands >= config.consensus.min_standing)
     found, confidence = labels.copy(), np.ones(len(labels))
-    found[member], confidence[member] = clusters[mean.argmax(axis=1)], mean.max(axis=1)
+    found[part] = np.where(settled, clusters[best], 0)
+    confidence[part] = mean.max(axis=1) if repeated is None else calibrated(stands, repeated)
     return Relearned(
         labels=np.where(fixed, labels, found),
         confidence=np.where(fixed, 1.0, confidence),
@@ -159,13 +176,13 @@ def _published(
     labels: npt.NDArray[np.intp],
     config: ClusterConfig,
     stop: threading.Event | None,
-) -> Generator[Progress, None, FloatArray]:
+) -> Generator[Progress, None, nn.Linear]:
     """Classifier and self-labeling of the published recipe, from labels (n,)."""
     features = encode(encoder, images)
     classifier = yield from train_classifier(
         features, labels.astype(np.int64), config.classifier, seed=config.seed, stop=stop
     )
-    answers = yield from train_self_labeling(
+    yield from train_self_labeling(
         encoder,
         classifier,
         images,
@@ -175,5 +192,4 @@ def _published(
         seed=config.seed,
         stop=stop,
     )
-    found: FloatArray = answers.cpu().numpy()
-    return found
+    return classifier

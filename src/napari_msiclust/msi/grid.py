@@ -147,6 +147,11 @@ class PixelGrid:
         return acquired
 
     @property
+    def masked(self) -> bool:
+        """Whether the mask leaves out pixels that hold a spectrum."""
+        return not np.array_equal(self.mask, self.acquired)
+
+    @property
     def _plane_numbers(self) -> npt.NDArray[np.int32]:
         """Which of `planes` each pixel (P,) lies in."""
         height, width = self.plane_shape

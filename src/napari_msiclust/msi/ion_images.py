@@ -73,6 +73,15 @@ class IonImages:
             )
         return replace(self, grid=replace(self.grid, mask=mask & self.grid.acquired))
 
+    def with_tissue(self, on_tissue: npt.NDArray[np.bool_]) -> Self:
+        """The same ion images with another on-tissue mask, given for each pixel (P,)."""
+        grid = self.grid
+        if on_tissue.shape != grid.rows.shape:
+            raise InputError(f"the mask is of {len(on_tissue)} pixels, the ion images of {len(grid.rows)}")
+        mask = np.zeros(grid.shape, dtype=bool)
+        mask[grid.rows, grid.cols] = on_tissue
+        return self.with_mask(mask)
+
     def tic(self) -> FloatArray:
         """Sum over all ions for each pixel (P,)."""
         total = np.zeros(self.values.shape[1], dtype=np.float64)

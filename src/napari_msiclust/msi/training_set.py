@@ -111,7 +111,7 @@ def on_tissue(images: IonImages, config: ClusterConfig, structure: npt.NDArray[n
     structure : ndarray of shape (N,)
         As `structure_scores` gives it.
     """
-    if config.tissue != "estimate" or not np.array_equal(images.grid.mask, images.grid.acquired):
+    if config.tissue != "estimate" or images.grid.masked:
         return images
     shaped = structured(structure, config.triage)
     return images.with_mask(estimate_tissue(images, config.hotspot_quantile, shaped))

@@ -17,6 +17,8 @@ from napari_msiclust.results.colors import cluster_color_names
 from napari_msiclust.results.edits import (
     LEARNED,
     MANUAL,
+    MANUAL_BIN,
+    REFINED,
     Edit,
     Labeling,
     LinkIsotopes,
@@ -93,14 +95,21 @@ class History:
         """The edits that are in force."""
         return self.edits[: self.position]
 
-    def applied(self, edit: Edit, embedding: Embedding | None = None) -> History:
+    def applied(
+        self,
+        edit: Edit,
+        embedding: Embedding | None = None,
+        embedded: npt.NDArray[np.intp] | None = None,
+    ) -> History:
         """The history with one more edit; what had been undone is forgotten.
 
         Parameters
         ----------
         edit : Edit
         embedding : Embedding, optional
-            What a network that was trained on makes of the same ions as before.
+            What a network that was trained on makes of the ions.
+        embedded : ndarray of int, optional
+            Rows of these ions, where they are others than before.
 
         Raises
         ------
@@ -109,9 +118,8 @@ class History:
         """
         labels = edit.apply(self.current.labels)
         edits = (*self.done, edit)
-        before = self.current if embedding is None else _with_embedding(self.current, embedding)
-        earlier = (self.states[0].result.provenance.get("corrections") or {}).get("edits", ())
-        state = _corrected(before, labels, edits, earlier)
+        before = self.current if embedding is None else _with_embedding(self.current, embedding, embedded)
+        state = _corrected(before, labels, edits, _earlier(self.states[0].result))
         return replace(
             self,
             states=(*self.states[: self.position + 1], state),
@@ -133,20 +141,25 @@ class History:
 
     def way_back(self, ions: Sequence[int]) -> Relabel:
         """The edit that returns ions to where learning had put them."""
-        learned = self.states[0].labels
+        learned = self.states[0].result.ions["learned_cluster"].to_numpy()[list(ions)].tolist()
+        bins = [self.states[0].labels.bin[ion] or MANUAL_BIN for ion in ions]
         return Relabel(
             tuple(ions),
-            tuple(learned.cluster[list(ions)].tolist()),
-            tuple(learned.bin[ion] for ion in ions),
+            tuple(learned),
+            tuple("" if cluster else name for cluster, name in zip(learned, bins, strict=True)),
             LEARNED,
             "back to the learned cluster",
         )
 
     def with_evidence(self) -> ClusterResult:
-        """The current result with evidence for its labels; takes a second for thousands of ions."""
+        """The current result with evidence for its labels; takes a second for thousands of ions.
+
+        Stability is that of the learning, which edits do not change.
+        """
         if not self.position:
             return self.current.result
         given, labels = self.current.labels.by_hand, self.current.labels.cluster
+        learned = self.current.result.evidence
         used = np.flatnonzero(labels > 0)
         if not len(used):
             return self.current.result
@@ -159,15 +172,17 @@ class History:
             ions=len(images),
             by_hand=given[used],
         )
+        evidence = replace(evidence, stability=learned.stability, runs=learned.runs)
         return replace(self.current.result, evidence=evidence)
 
 
 @dataclass(frozen=True, eq=False)
 class Relearning:
-    """New labels as an edit, and the embedding of the network that gave them."""
+    """New labels as an edit, and the embedding of the network that gave them, with its rows."""
 
     edit: Relabel
     embedding: Embedding
+    embedded: npt.NDArray[np.intp]
 
     def apply(self, history: History) -> History:
         """The history with the new labels, but for ions that were corrected in the meantime.
@@ -178,7 +193,7 @@ class Relearning:
             No label changes.
         """
         edit, labels = self.edit, history.current.labels
-        kept = [at for at, ion in enumerate(edit.ions) if not labels.pinned[ion] and labels.cluster[ion] > 0]
+        kept = [at for at, ion in enumerate(edit.ions) if not labels.pinned[ion]]
         if not kept:
             raise InputError("no label changed", fix="nothing is left to do: all follow the corrections")
         edit = replace(
@@ -186,8 +201,9 @@ class Relearning:
             ions=tuple(edit.ions[at] for at in kept),
             clusters=tuple(edit.clusters[at] for at in kept),
             bins=("",) * len(kept),
+            confidence=tuple(edit.confidence[at] for at in kept),
         )
-        return history.applied(edit, self.embedding)
+        return history.applied(edit, self.embedding, self.embedded)
 
 
 def replay(history: History, edits: Sequence[Edit]) -> History:
@@ -216,13 +232,17 @@ def isotope_links(ions: pd.DataFrame) -> LinkIsotopes:
 
 
 def learned_labels(ions: pd.DataFrame, count: int) -> Labeling:
-    """The labels of an ion table with `count` clusters, before any edit."""
+    """The labels of an ion table with `count` clusters; corrections that were saved with it still count."""
+    origin = tuple(map(str, ions["label_origin"])) if "label_origin" in ions else (LEARNED,) * len(ions)
+    pinned = ions["pinned"].astype(str) == "True" if "pinned" in ions else np.zeros(len(ions), dtype=bool)
+    confidence = ions["confidence"].to_numpy(dtype=np.float64)
     return Labeling(
         cluster=ions["cluster"].to_numpy(dtype=np.int64),
         bin=tuple(map(str, ions["bin"])),
-        origin=(LEARNED,) * len(ions),
-        pinned=np.zeros(len(ions), dtype=bool),
+        origin=origin,
+        pinned=np.asarray(pinned),
         count=count,
+        confidence={ion: float(confidence[ion]) for ion, name in enumerate(origin) if name == REFINED},
     )
 
 
@@ -239,18 +259,29 @@ def _learned(result: ClusterResult, basis: IonBasis) -> Corrected:
         color=cluster_color_names(count)[: len(result.clusters)],
     )
     sums = tuple(mean * size for mean, size in zip(means, members, strict=True))
-    tagged = replace(result, ions=_tagged(ions, labels, cluster), clusters=named)
+    learned = ions.get("learned_cluster", ions["cluster"]).to_numpy(dtype=np.int64)
+    provenance = {**result.provenance, "corrections": _provenance(_earlier(result), (), labels)}
+    tagged = replace(result, ions=_tagged(ions, labels, learned), clusters=named, provenance=provenance)
     return Corrected(tagged, labels, sums, basis)
 
 
-def _with_embedding(before: Corrected, embedding: Embedding) -> Corrected:
+def _earlier(result: ClusterResult) -> Sequence[dict[str, Any]]:
+    """Edits that were made to a result before it was opened."""
+    earlier: Sequence[dict[str, Any]] = (result.provenance.get("corrections") or {}).get("edits", ())
+    return earlier
+
+
+def _with_embedding(
+    before: Corrected, embedding: Embedding, embedded: npt.NDArray[np.intp] | None
+) -> Corrected:
     """The same labels with other features of the ions."""
-    result = replace(before.result, embedding=embedding)
+    rows = before.result.embedded if embedded is None else embedded
+    result = replace(before.result, embedding=embedding, embedded=rows)
     return replace(before, result=result, basis=before.basis.with_features(result))
 
 
 def _corrected(
-    before: Corrected, labels: Labeling, edits: tuple[Edit, ...], earlier: Sequence[dict[str, Any]] = ()
+    before: Corrected, labels: Labeling, edits: tuple[Edit, ...], earlier: Sequence[dict[str, Any]]
 ) -> Corrected:
     old, basis = before.labels, before.basis
     changed = np.flatnonzero(labels.cluster != old.cluster)
@@ -318,10 +349,12 @@ def _tagged(ions: pd.DataFrame, labels: Labeling, learned: npt.NDArray[np.int64]
     """The ion table with the labels; the confidence of a label that a person gave is 1."""
     manual = np.array(labels.origin) == MANUAL
     learned_confidence = ions.get("learned_confidence", ions["confidence"])
+    confidence = learned_confidence.to_numpy(dtype=np.float64, copy=True)
+    confidence[list(labels.confidence)] = list(labels.confidence.values())
     table = ions.assign(
         cluster=labels.cluster,
         bin=list(labels.bin),
-        confidence=np.where(manual, _CERTAIN, learned_confidence),
+        confidence=np.where(manual, _CERTAIN, confidence),
         label_origin=list(labels.origin),
         pinned=labels.pinned,
         learned_cluster=learned,

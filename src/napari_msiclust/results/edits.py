@@ -40,6 +40,8 @@ class Labeling:
         Clusters so far. Numbers are never given twice: a cluster that was merged away stays empty.
     names, colors : mapping of int to str
         Of renamed and recoloured clusters.
+    confidence : mapping of int to float
+        Of ions that were learned again.
     """
 
     cluster: npt.NDArray[np.int64]
@@ -49,6 +51,7 @@ class Labeling:
     count: int
     names: Mapping[int, str] = field(default_factory=dict)
     colors: Mapping[int, str] = field(default_factory=dict)
+    confidence: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def by_hand(self) -> npt.NDArray[np.bool_]:
@@ -247,13 +250,14 @@ class LinkIsotopes:
 
 @dataclass(frozen=True)
 class Relabel:
-    """Give ions the labels of another run or of an earlier state."""
+    """Give ions the labels of another run or of an earlier state; without a confidence, the learned one."""
 
     ions: Ions
     clusters: Ions
     bins: tuple[str, ...]
     origin: str
     what: str
+    confidence: tuple[float, ...] = ()
 
     def apply(self, labels: Labeling) -> Labeling:
         """The labels after the edit."""
@@ -261,7 +265,13 @@ class Relabel:
             raise InputError("not as many labels as ions", fix="give each ion a cluster and a bin")
         if self.clusters and not 0 <= min(self.clusters) <= max(self.clusters) <= labels.count:
             raise InputError(f"there is no cluster {max(self.clusters)}", fix=f"choose 0 to {labels.count}")
-        return _relabeled(labels, self.ions, self.clusters, bins=self.bins, origin=self.origin)
+        if len(self.confidence) not in (0, len(self.ions)) or not all(
+            0 <= one <= 1 for one in self.confidence
+        ):
+            raise InputError("a confidence is missing or not from 0 to 1", fix="give each ion one, or none")
+        labels = _relabeled(labels, self.ions, self.clusters, bins=self.bins, origin=self.origin)
+        fresh = dict(zip(self.ions, self.confidence, strict=False))
+        return replace(labels, confidence={**labels.confidence, **fresh})
 
     def describe(self, labels: Labeling) -> str:
         """The edit in words."""
@@ -317,7 +327,15 @@ def _relabeled(
         bin_names[row], origins[row] = name, origin
     if pin:
         pinned[rows] = True
-    return replace(labels, cluster=cluster, bin=tuple(bin_names), origin=tuple(origins), pinned=pinned)
+    confidence = {ion: value for ion, value in labels.confidence.items() if ion not in rows}
+    return replace(
+        labels,
+        cluster=cluster,
+        bin=tuple(bin_names),
+        origin=tuple(origins),
+        pinned=pinned,
+        confidence=confidence,
+    )
 
 
 def _rows(labels: Labeling, ions: Iterable[int]) -> npt.NDArray[np.intp]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import safetensors.numpy
 from napari_msiclust.errors import FileFormatError
 from napari_msiclust.learning.ion_clustering import Embedding
 from napari_msiclust.msi.ion_images import IonImages
+from napari_msiclust.provenance import TISSUE
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.colors import color_names_of
 from napari_msiclust.results.folder import FolderKind, whole_folder
@@ -34,7 +36,7 @@ BENCHMARK, ENRICHMENT = "benchmark.json", "enrichment.csv"  # added to a result 
 RUN_FACTS = frozenset({"config", "seed", "input", "evidence", "pixels", "clusters", "ions"})
 RESULT = FolderKind(
     frozenset({IONS, CLUSTERS, MEAN_IMAGES, DOMINANT_MAP, EMBEDDING, NETWORK, RUN, REPORT, OVERVIEW})
-    | {BENCHMARK, ENRICHMENT},
+    | {BENCHMARK, ENRICHMENT, TISSUE},
     marker=RUN,
 )
 _OPTIONAL_NUMBERS = frozenset(
@@ -113,6 +115,8 @@ def write_result(
         np.save(folder / EMBEDDING, embedding_of_all(result))
         if result.embedding.network:
             safetensors.numpy.save_file(dict(result.embedding.network), folder / NETWORK)
+        if "tissue_mask" in run:
+            np.save(folder / TISSUE, result.grid.on_tissue)
         (folder / RUN).write_text(json.dumps(run, indent=1), encoding="utf-8")
         (folder / REPORT).write_text(render_report(result, images, run, histology), encoding="utf-8")
     return out
@@ -170,7 +174,8 @@ def write_ion_images(images: IonImages, out: str | Path) -> Path:
 class SavedResult:
     """What a result folder holds for looking at: images with scale, tables, the run.
 
-    `embedding` is what the network made of the ions, with their rows; None where it is missing.
+    `embedding` is what the network made of the ions, with their rows; None where it is missing. `tissue` is
+    which pixels (P,) are on the tissue, in the order of the file; None unless that was given.
     """
 
     mean_images: ScaledImage
@@ -178,6 +183,7 @@ class SavedResult:
     ions: pd.DataFrame
     run: dict[str, Any]
     embedding: tuple[Embedding, npt.NDArray[np.intp]] | None = None
+    tissue: npt.NDArray[np.bool_] | None = None
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -222,6 +228,7 @@ def read_result(path: Path) -> SavedResult:
         read_ion_table(path / IONS),
         run,
         embedding,
+        read_tissue(path, run),
     )
 
 
@@ -277,6 +284,34 @@ def read_embedding(path: Path, run: dict[str, Any]) -> tuple[Embedding, npt.NDAr
         features[seen], encoder, str(weights.get("origin", "")), str(weights.get("sha256", "")), network
     )
     return embedding, seen
+
+
+def read_tissue(path: Path, run: Mapping[str, Any]) -> npt.NDArray[np.bool_] | None:
+    """Which pixels (P,) of a result folder are on the tissue; None where no mask was given.
+
+    Parameters
+    ----------
+    run : mapping
+        The content of run.json.
+
+    Raises
+    ------
+    FileFormatError
+        The mask that run.json names is missing, damaged, or of other pixels.
+    """
+    if "tissue_mask" not in run:
+        return None
+    fix = "put the file back that was saved with the result, or run the clustering again"
+    try:
+        tissue: npt.NDArray[np.bool_] = np.load(path / TISSUE, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FileFormatError("missing or damaged", fix=fix, path=path / TISSUE) from error
+    acquired = (run.get("pixels") or {}).get("acquired")
+    if tissue.dtype != bool or tissue.shape != (acquired,) or not tissue.any():
+        raise FileFormatError(
+            f"no tissue mask of the {acquired} pixels of the run", fix=fix, path=path / TISSUE
+        )
+    return tissue
 
 
 def read_ion_table(path: Path, source: IO[bytes] | None = None) -> pd.DataFrame:

@@ -21,7 +21,8 @@ def relearning_steps(
 ) -> Generator[Progress, None, Relearning]:
     """Train the network of a result further on its corrected labels; generator of `Progress`.
 
-    Pinned ions stay where they are. Ions that were set aside by hand stay aside.
+    Pinned ions stay where they are, and so do ions in a bin that the network never saw; one that was put
+    into a cluster since, it sees now.
 
     Raises
     ------
@@ -32,19 +33,26 @@ def relearning_steps(
     """
     result, labels = history.current.result, history.current.labels
     embedding, config = result.embedding, result.config
-    side = TrainedNetwork(embedding.network, config).side
-    rows = result.embedded
+    network = TrainedNetwork(embedding.network, config)
+    stack, mask = history.basis.images.training_stack(network.side, config.hotspot_quantile)
+    fresh = (labels.cluster > 0) & stack.any(axis=(1, 2))
+    fresh[result.embedded] = False
+    rows = np.union1d(result.embedded, np.flatnonzero(fresh))
     if len(np.unique(labels.cluster[rows][labels.cluster[rows] > 0])) < 2:
         raise InputError("all ions are in one cluster", fix="split it, or move ions to another one")
-    stack, mask = history.basis.images.training_stack(side, config.hotspot_quantile)
+    features = np.zeros((len(labels.cluster), embedding.features.shape[1]), np.float32)
+    features[result.embedded] = embedding.features
+    if fresh.any():
+        features[fresh] = network.embed(stack[fresh], mask)
     found = yield from relearn(
         embedding.network,
-        embedding.features,
+        features[rows],
         stack[rows],
         mask,
         labels.cluster[rows],
         labels.pinned[rows],
         config,
+        repeated=result.evidence.stability,
         threads=threads,
         stop=stop,
     )
@@ -56,6 +64,8 @@ def relearning_steps(
             ("",) * len(moved),
             REFINED,
             "learn again from the corrections",
+            tuple(found.confidence[moved].round(6).tolist()),
         ),
         replace(embedding, features=found.features, network=found.network),
+        rows,
     )

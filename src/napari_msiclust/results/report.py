@@ -94,7 +94,7 @@ def render_report(
 def _as_learned(result: ClusterResult, run: dict[str, Any], colors: list[str]) -> dict[str, str]:
     """Why this number of clusters, and their tree; empty after corrections, which change clusters."""
     reason = run.get("cluster_reason")
-    if "corrections" in run:
+    if (run.get("corrections") or {}).get("edits"):
         return {"reason": "", "counts": "", "tree": ""}
     return {
         "reason": reason or "",

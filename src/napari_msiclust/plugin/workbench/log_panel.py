@@ -33,7 +33,8 @@ class LogPanel(QWidget):
         self.steps, self.evidence = QListWidget(), QLabel()
         self.relearn, self.link = QPushButton("Learn again"), QPushButton("Link isotopes")
         self.relearn.setToolTip(
-            "train the network on from the corrected labels, and label all ions that are not pinned again"
+            "train the network on from the corrected labels, and label all ions that are not pinned again, "
+            "unassigned ones too; ions that were set aside before learning stay aside"
         )
         self.link.setToolTip(
             "put every ion that may be a 13C isotope into the cluster of its ion, and pin it there"

@@ -7,16 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from napari_msiclust.config import ClusterConfig
 from napari_msiclust.learning.ion_clustering import Embedding
+from napari_msiclust.msi.grid import PixelGrid
+from napari_msiclust.msi.ion_images import IonImages
 from napari_msiclust.plugin.layers import ClusteredIons, IonDataset
 from napari_msiclust.results.cluster_result import ClusterResult
 from napari_msiclust.results.edits import MANUAL
 from napari_msiclust.results.evidence import Evidence, collect_evidence
 from napari_msiclust.results.exports import SavedResult
+from napari_msiclust.results.ion_pairs import Polarity
 
 
 def belongs_to(clustered: ClusteredIons, dataset: IonDataset) -> bool:
@@ -37,6 +41,10 @@ def reopened_result(
         return None
     if clustered.project is not None:
         return clustered.project.current
+    saved, config = clustered.saved, _config(clustered.saved)
+    tissue = None if saved is None else saved.tissue
+    if tissue is not None and len(tissue) != len(dataset.images.grid.rows):
+        return None
     ions = clustered.ions
     centrality = ions["centrality"] if "centrality" in ions else np.zeros(len(ions))
     confidence = pd.to_numeric(ions["confidence"]) if "confidence" in ions else 0.0
@@ -46,11 +54,10 @@ def reopened_result(
     clusters["ions"] = clusters["cluster"].map(member.size()).fillna(0).astype(int)
     clusters["mean_confidence"] = clusters["cluster"].map(member["confidence"].mean()).fillna(0)
     clusters["dominant_pixels"] = np.bincount(dominant.ravel(), minlength=len(means) + 1)[1:]
-    tissue = dominant > 0
     embedding = Embedding(np.zeros((0, 1), np.float32), "", "", "")
     embedded = np.empty(0, np.intp)
-    if clustered.saved is not None and clustered.saved.embedding is not None:
-        embedding, embedded = clustered.saved.embedding
+    if saved is not None and saved.embedding is not None:
+        embedding, embedded = saved.embedding
     return ClusterResult(
         ions=ions,
         clusters=clusters,
@@ -58,12 +65,24 @@ def reopened_result(
         embedded=embedded,
         mean_images=means,
         dominant_cluster_map=dominant.astype(np.uint16),
-        evidence=_pairs_alone(ions),
+        evidence=_evidence(saved) or _pairs_alone(ions, dataset.images.polarity),
         history=pd.DataFrame(columns=["stage", "epoch", "loss", "confident_fraction"]),
-        grid=dataset.images.with_mask(tissue).grid if tissue.any() else dataset.images.grid,
-        config=_config(clustered.saved),
-        provenance={"seconds": {"total": 0.0}} | (clustered.saved.provenance if clustered.saved else {}),
+        grid=_grid(dataset.images, tissue, dominant > 0, config),
+        config=config,
+        provenance={"seconds": {"total": 0.0}} | (saved.provenance if saved else {}),
     )
+
+
+def _grid(
+    images: IonImages,
+    tissue: npt.NDArray[np.bool_] | None,
+    mapped: npt.NDArray[np.bool_],
+    config: ClusterConfig,
+) -> PixelGrid:
+    """The pixels with their tissue (P,) as given; else all, or if estimated those on the map (H, W)."""
+    if tissue is not None:
+        return images.with_tissue(tissue).grid
+    return images.with_mask(mapped).grid if config.tissue == "estimate" and mapped.any() else images.grid
 
 
 def _config(saved: SavedResult | None) -> ClusterConfig:
@@ -74,7 +93,15 @@ def _config(saved: SavedResult | None) -> ClusterConfig:
         return ClusterConfig()
 
 
-def _pairs_alone(ions: pd.DataFrame) -> Evidence:
+def _evidence(saved: SavedResult | None) -> Evidence | None:
+    """The evidence that was saved; None where there is none, or of another version."""
+    try:
+        return None if saved is None else TypeAdapter(Evidence).validate_python(saved.run["evidence"])
+    except (KeyError, ValidationError):
+        return None
+
+
+def _pairs_alone(ions: pd.DataFrame, polarity: Polarity | None) -> Evidence:
     """Evidence from the m/z list; the colocalization of the images is left open."""
     by_hand = None
     if {"pinned", "label_origin"} <= set(ions):
@@ -83,6 +110,7 @@ def _pairs_alone(ions: pd.DataFrame) -> Evidence:
         ions["mz"].to_numpy(),
         ions["cluster"].to_numpy(),
         np.zeros((len(ions), 1), np.float32),
+        polarity=polarity,
         by_hand=by_hand,
     )
     return replace(found, colocalization_within=None, colocalization_between=None)

@@ -108,7 +108,8 @@ class Project:
         history = History.begin(self.learned, basis)
         relearned = self._relearned()
         for number, edit in enumerate(self.edits):
-            history = history.applied(edit, self.current.embedding if number == relearned else None)
+            fresh = (self.current.embedding, self.current.embedded) if number == relearned else ()
+            history = history.applied(edit, *fresh)
         return replace(history, position=self.position)
 
     def _relearned(self) -> int | None:

@@ -38,8 +38,10 @@ def relearning_steps(
     fresh = (labels.cluster > 0) & stack.any(axis=(1, 2))
     fresh[result.embedded] = False
     rows = np.union1d(result.embedded, np.flatnonzero(fresh))
-    if len(np.unique(labels.cluster[rows][labels.cluster[rows] > 0])) < 2:
-        raise InputError("all ions are in one cluster", fix="split it, or move ions to another one")
+    clusters = np.unique(labels.cluster[rows][labels.cluster[rows] > 0])
+    if len(clusters) < 2:
+        where = "all ions are in one cluster" if len(clusters) else "no ion is in a cluster"
+        raise InputError(where, fix="move ions so that there are two clusters")
     features = np.zeros((len(labels.cluster), embedding.features.shape[1]), np.float32)
     features[result.embedded] = embedding.features
     if fresh.any():

@@ -176,7 +176,7 @@ def test_values_that_are_no_numbers() -> None:
 
 def test_counts_in_words_and_ions_lost_on_the_way() -> None:
     found = triage(_images(np.stack([np.where(_disc(), 5.0, 0.5)] * 3)), TriageConfig())
-    assert bin_counts(found) == "none set aside"
+    assert bin_counts(found) == "none"
     lost = set_aside_empty(found, np.array([True, False, True]))
     assert bin_counts(lost) == "1 empty"
     assert lost["bin_reason"].tolist() == ["", "no signal on the tissue", ""]

@@ -97,7 +97,7 @@ def prepared(
     used = np.flatnonzero(bins["bin"] == "")
     if len(used) < 2:
         raise InputError(
-            f"{len(used)} of {len(images)} ion images have a signal to cluster by ({bin_counts(bins)})",
+            f"{len(used)} of {len(images)} ion images have a signal to go by (in bins: {bin_counts(bins)})",
             fix="check the m/z list and the tolerance, or switch bins of the triage off",
         )
     return TrainingSet(images, bins, used, stack[used], mask)

@@ -105,7 +105,7 @@ def set_aside_empty(bins: pd.DataFrame, any_signal: Flags) -> pd.DataFrame:
 def bin_counts(bins: pd.DataFrame) -> str:
     """How many ions are in each bin, in words."""
     counts = bins.loc[bins["bin"] != "", "bin"].value_counts()
-    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none set aside"
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
 
 
 def _value_blocks(images: IonImages) -> list[npt.NDArray[np.float32]]:

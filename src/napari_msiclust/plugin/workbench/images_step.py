@@ -302,7 +302,7 @@ class ImagesStep(QWidget):
             box.setText(f"{name}: {counts.get(name, 0)}")
         bins = assigned_bins(self._scores, settings)
         left = int((bins["bin"] == "").sum())
-        self.counts.setText(f"{left} of {len(bins)} ion images take part; set aside: {bin_counts(bins)}.")
+        self.counts.setText(f"{left} of {len(bins)} ion images take part; in bins: {bin_counts(bins)}.")
 
     def _make(self) -> None:
         dataset = self._workspace.dataset

@@ -39,7 +39,10 @@ CRITERIA: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "stability": lambda curves: curves["stability"],
     "eigengap": lambda curves: curves["eigengap"],
     "silhouette + stability": lambda curves: curves["silhouette"] + curves["stability"],
-    "silhouette x stability": lambda curves: curves["silhouette"] * curves["stability"].clip(0),
+    "fewest near the best sum": lambda curves: (
+        curves["silhouette"] + curves["stability"]
+        >= (curves["silhouette"] + curves["stability"]).max() - 0.01
+    ),
     "as shipped": lambda curves: curves["chosen"],
     "best there is": lambda curves: curves["ari"],
 }

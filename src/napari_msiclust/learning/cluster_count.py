@@ -16,7 +16,6 @@ from napari_msiclust.learning.consensus import WIDE, AgreementTree, Labels
 from napari_msiclust.learning.pixel_similarity import FloatArray
 
 _MOST = 30
-_AS_GOOD = 0.01  # a sum so close to the largest one is as good
 _REPEATED = 0.2  # adjusted Rand index of two halves of the pixels that means more than noise
 
 
@@ -71,11 +70,11 @@ def count_by_eigengap(graph: sp.csr_array) -> ClusterCount:
 def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
     """Number of clusters from clusterings that were free in their number of clusters.
 
-    Taken is the smallest number within 0.01 of the largest sum of two: the silhouette of the agreement
-    (Rousseeuw, J. Comput. Appl. Math. 1987, 20, 53), which tells how distinct clusters are, and the
-    stability, which tells whether other pixels give them, too (benchmarks/cluster_count.py holds it against
-    either alone). If no number at all gives clusters that two halves of the pixels agree on, what was found
-    is noise, and all ions are one cluster.
+    Taken is the number with the largest product of two: the silhouette of the agreement (Rousseeuw,
+    J. Comput. Appl. Math. 1987, 20, 53), which tells how distinct clusters are, and the stability, which
+    tells whether other pixels give them, too (benchmarks/cluster_count.py holds it against others). If no
+    number at all gives clusters that two halves of the pixels agree on, what was found is noise, and all
+    ions are one cluster.
 
     Parameters
     ----------
@@ -101,13 +100,13 @@ def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
             f"adjusted Rand index is {repeated:.2f} at best; {_REPEATED} is asked for)"
         )
         return ClusterCount(1, reason, curves.assign(chosen=False), cuts)
-    both = curves["silhouette"] + curves["stability"]
-    chosen = curves[both >= both.max() - _AS_GOOD].iloc[0]
+    both = curves["silhouette"].clip(0) * curves["stability"].clip(0)
+    chosen = curves.iloc[int(both.argmax())]
     curves["chosen"] = curves["clusters"] == chosen["clusters"]
     reason = (
-        f"{chosen['clusters']:.0f} clusters: of {tried}, the fewest within {_AS_GOOD} of the largest sum "
-        f"of two: the silhouette of the agreement between {len(runs)} runs ({chosen['silhouette']:.2f}: how "
-        "distinct clusters are), and the adjusted Rand index between runs on separate pixels "
+        f"{chosen['clusters']:.0f} clusters: of {tried}, those with the largest product of two: the "
+        f"silhouette of the agreement between {len(runs)} runs ({chosen['silhouette']:.2f}: how distinct "
+        "clusters are), and the adjusted Rand index between runs on separate pixels "
         f"({chosen['stability']:.2f}: whether they are found again)"
     )
     return ClusterCount(int(chosen["clusters"]), reason, curves, cuts)

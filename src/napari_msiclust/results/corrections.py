@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from napari_msiclust.results.edits import (
 )
 from napari_msiclust.results.evidence import collect_evidence, pearson
 from napari_msiclust.results.ion_basis import IonBasis
+from napari_msiclust.results.surrogate import Surrogate, fit_surrogate
 
 Sums = tuple[npt.NDArray[np.float64], ...]
 
@@ -55,6 +57,11 @@ class Corrected:
     labels: Labeling
     sums: Sums
     basis: IonBasis
+
+    @cached_property
+    def surrogate(self) -> Surrogate:
+        """The decision tree that imitates these labels."""
+        return fit_surrogate(self.basis.attributes, self.labels.cluster)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from napari_msiclust.msi.ion_images import squares_to_grid
 from napari_msiclust.progress import Progress
 from napari_msiclust.results.corrections import History
-from napari_msiclust.results.surrogate import fit_surrogate
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +32,10 @@ class Explanation:
 
 
 def reason(history: History, ion: int) -> str:
-    """Why an ion is where it is, in words; the first call takes seconds for thousands of ions.
+    """Why an ion is where it is, in words; the first call after an edit takes seconds for thousands of ions.
 
-    A decision tree that imitates the clusters (`fit_surrogate`) speaks for an ion in a cluster, its bin for
-    another one.
+    A decision tree that imitates the clusters (`Corrected.surrogate`) speaks for an ion in a cluster, its
+    bin for another one.
 
     Parameters
     ----------
@@ -48,7 +47,7 @@ def reason(history: History, ion: int) -> str:
     if not about["cluster"]:
         why = about.get("bin_reason") or about.get("bin")
         return f"m/z {about['mz']:.4f} is in no cluster{f': {why}' if why else ''}."
-    words = fit_surrogate(history.basis.attributes, ions["cluster"].to_numpy()).reason(ion)
+    words = history.current.surrogate.reason(ion)
     return f"m/z {about['mz']:.4f} is in cluster {about['cluster']}. {words}"
 
 

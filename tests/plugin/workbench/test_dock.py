@@ -191,7 +191,7 @@ def test_a_crop_of_real_tissue_goes_all_the_way(
     _wait_for_end(qtbot, docked)
     assert len(viewer.layers) == 4
     assert docked.results_step.ions.table.model().rowCount() == len(crop)
-    assert "of the largest sum of two" in docked.cluster_step.evidence.text()
+    assert "the largest product of two" in docked.cluster_step.evidence.text()
 
 
 def test_the_status_counts_what_is_in_a_cluster(tissue_result: ClusterResult) -> None:

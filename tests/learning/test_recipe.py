@@ -63,7 +63,8 @@ def test_clusters_are_numbered_by_size(tissue_images: IonImages, tiny_config: Cl
 
 def test_auto_says_what_it_chose(tissue_images: IonImages, tiny_config: ClusterConfig) -> None:
     result = _learn(tissue_images, tiny_config.model_copy(update={"clusters": "auto"}))
-    assert any(note.endswith("clusters") for note in result.notes)
+    assert f"{result.labels.max()} clusters: of 2 to" in result.reason
+    assert result.reason in result.notes
 
 
 def test_stop_ends_a_run(tissue_images: IonImages, tiny_config: ClusterConfig) -> None:

@@ -38,6 +38,7 @@ CRITERIA: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "silhouette": lambda curves: curves["silhouette"],
     "stability": lambda curves: curves["stability"],
     "eigengap": lambda curves: curves["eigengap"],
+    "silhouette x stability": lambda curves: curves["silhouette"].clip(0) * curves["stability"].clip(0),
     "silhouette + stability": lambda curves: curves["silhouette"] + curves["stability"],
     "fewest near the best sum": lambda curves: (
         curves["silhouette"] + curves["stability"]

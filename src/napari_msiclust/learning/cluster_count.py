@@ -16,6 +16,7 @@ from napari_msiclust.learning.consensus import WIDE, AgreementTree, Labels
 from napari_msiclust.learning.pixel_similarity import FloatArray
 
 _MOST = 30
+_AS_GOOD = 0.99  # times the largest product: less of a difference tells nothing
 _REPEATED = 0.2  # adjusted Rand index of two halves of the pixels that means more than noise
 
 
@@ -70,11 +71,11 @@ def count_by_eigengap(graph: sp.csr_array) -> ClusterCount:
 def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
     """Number of clusters from clusterings that were free in their number of clusters.
 
-    Taken is the number with the largest product of two: the silhouette of the agreement (Rousseeuw,
-    J. Comput. Appl. Math. 1987, 20, 53), which tells how distinct clusters are, and the stability, which
-    tells whether other pixels give them, too (benchmarks/cluster_count.py holds it against others). If no
-    number at all gives clusters that two halves of the pixels agree on, what was found is noise, and all
-    ions are one cluster.
+    Taken is the smallest number within 1 % of the largest product of two: the silhouette of the agreement
+    (Rousseeuw, J. Comput. Appl. Math. 1987, 20, 53), which tells how distinct clusters are, and the
+    stability, which tells whether other pixels give them, too (benchmarks/cluster_count.py holds it against
+    others). If no number at all gives clusters that two halves of the pixels agree on, what was found is
+    noise, and all ions are one cluster.
 
     Parameters
     ----------
@@ -101,12 +102,12 @@ def choose_count(runs: Labels, apart: Labels) -> ClusterCount:
         )
         return ClusterCount(1, reason, curves.assign(chosen=False), cuts)
     both = curves["silhouette"].clip(0) * curves["stability"].clip(0)
-    chosen = curves.iloc[int(both.argmax())]
+    chosen = curves.iloc[int((both >= _AS_GOOD * both.max()).argmax())]
     curves["chosen"] = curves["clusters"] == chosen["clusters"]
     reason = (
-        f"{chosen['clusters']:.0f} clusters: of {tried}, those with the largest product of two: the "
-        f"silhouette of the agreement between {len(runs)} runs ({chosen['silhouette']:.2f}: how distinct "
-        "clusters are), and the adjusted Rand index between runs on separate pixels "
+        f"{chosen['clusters']:.0f} clusters: of {tried}, the fewest within 1 % of the largest product of "
+        f"two: the silhouette of the agreement between {len(runs)} runs ({chosen['silhouette']:.2f}: how "
+        "distinct clusters are), and the adjusted Rand index between runs on separate pixels "
         f"({chosen['stability']:.2f}: whether they are found again)"
     )
     return ClusterCount(int(chosen["clusters"]), reason, curves, cuts)

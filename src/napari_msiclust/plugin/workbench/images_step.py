@@ -150,47 +150,12 @@ class ImagesStep(QWidget):
             tooltip=fields["hotspot_quantile"].description,
         )
         self.preparation = _form(self.tissue, self.hotspots)
-        usual = TriageConfig()
-        about = TriageConfig.model_fields
-        self.least_pixels = FloatSpinBox(
-            label="least pixels (%)",
-            value=100 * usual.min_pixel_fraction,
-            min=0,
-            max=100,
-            step=0.1,
-            tooltip=about["min_pixel_fraction"].description,
-        )
-        self.significance = FloatSpinBox(
-            label="chance of noise",
-            value=usual.significance,
-            min=1e-6,
-            max=0.4,
-            step=0.005,
-            tooltip=about["significance"].description,
-        )
-        self.least_contrast = FloatSpinBox(
-            label="least contrast",
-            value=usual.min_contrast,
-            min=-1,
-            max=1,
-            step=0.05,
-            tooltip=about["min_contrast"].description,
-        )
-        self.duplicate_ppm = FloatSpinBox(
-            label="duplicate within (ppm)",
-            value=usual.duplicate_ppm,
-            min=0,
-            max=5000,
-            step=5,
-            tooltip=about["duplicate_ppm"].description,
-        )
-        self.duplicate_correlation = FloatSpinBox(
-            label="duplicate correlation",
-            value=usual.duplicate_correlation,
-            min=0.01,
-            max=1,
-            step=0.001,
-            tooltip=about["duplicate_correlation"].description,
+        self.least_pixels = _threshold("min_pixel_fraction", "least pixels (%)", 0, 100, 0.1, unit=100)
+        self.significance = _threshold("significance", "chance of noise", 1e-6, 0.4, 0.005)
+        self.least_contrast = _threshold("min_contrast", "least contrast", -1, 1, 0.05)
+        self.duplicate_ppm = _threshold("duplicate_ppm", "duplicate within (ppm)", 0, 5000, 5)
+        self.duplicate_correlation = _threshold(
+            "duplicate_correlation", "duplicate correlation", 0.01, 1, 0.001
         )
         self.thresholds = _form(
             self.least_pixels,
@@ -336,6 +301,20 @@ class ImagesStep(QWidget):
     def _failed(self, message: str) -> None:
         self.make.setEnabled(True)
         self.said.emit(message)
+
+
+def _threshold(
+    name: str, label: str, least: float, most: float, step: float, *, unit: float = 1
+) -> FloatSpinBox:
+    """A box for a threshold of the triage, shown in parts of `unit`."""
+    return FloatSpinBox(
+        label=label,
+        value=unit * getattr(TriageConfig(), name),
+        min=least,
+        max=most,
+        step=step,
+        tooltip=TriageConfig.model_fields[name].description,
+    )
 
 
 def _form(*parts: Any) -> Container[Any]:
